@@ -1,4 +1,4 @@
-"""The client: settings in, resources out; owns the session's lifetime, sends nothing itself."""
+"""The client: settings in, resources out; owns the life of the session, sends nothing itself."""
 
 import asyncio
 import os

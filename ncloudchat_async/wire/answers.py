@@ -119,7 +119,7 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
                 if (
                     answer.status == _STATUS_OK
                     and answer.error is answer.errors is msgspec.UNSET
-                    and (value := _inner(answer)) is not None
+                    and (value := _inner(answer, endpoint.envelope[0])) is not None
                 ):
                     return value  # type: ignore[no-any-return]  # typed by the endpoint
             elif answer is not None and (
@@ -131,9 +131,11 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
     return _decode_slowly(endpoint, response)
 
 
-def _inner(answer: Any) -> Any:
-    """Follow a nested envelope down to its value."""
-    while hasattr(answer, "value"):
+def _inner(answer: Any, envelope: str) -> Any:
+    """Take the value out of the structs that the endpoint built for its envelope."""
+    for _ in range(envelope.count(".") + 1):
+        if answer is None:
+            break
         answer = answer.value
     return answer
 

@@ -200,5 +200,9 @@ def _enveloped(value: Any, path: str) -> Any:
     head, _, rest = path.partition(".")
     inner = _enveloped(value, rest) if rest else value
     return msgspec.defstruct(
-        "Envelope", [("value", inner | None)], bases=(_Envelope,), rename={"value": head}
+        "Envelope",
+        [("value", inner | None)],
+        bases=(_Envelope,),
+        rename={"value": head},
+        kw_only=True,
     )

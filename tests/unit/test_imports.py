@@ -16,7 +16,7 @@ LAYERS = (
     ("transfer",),
     ("client",),
     ("resources",),
-    ("paging", "bulk", "fanout", "lanes", "journal", "reconcile"),
+    ("paging", "bulk", "job", "fanout", "lanes", "journal", "reconcile"),
     ("wire",),
     ("settings",),
     ("models",),
@@ -89,29 +89,43 @@ def violations(module: str, source: str) -> list[str]:
 
 
 def _inside(module: str, target: str) -> list[str]:
+    """Judge an import of the package's own `target`."""
     if not target or module in ("", "pytest_plugin", "__main__"):
         return []
-    if module.startswith("emulator"):
-        ok = target.startswith("emulator") or target == "about"
-        return [] if ok else [f"{module}: the emulator imports nothing of the package ({target})"]
-    if target.startswith("emulator"):
-        ok = module.startswith("cli")
-        return [] if ok else [f"{module}: only cli and the pytest plugin import the emulator"]
+    rules = (_emulator_rule, _layer_rule, _package_rule)
+    return [found for rule in rules if (found := rule(module, target))][:1]
+
+
+def _emulator_rule(module: str, target: str) -> str | None:
+    twin = module.startswith("emulator")
+    if twin and not target.startswith(("emulator", "about")):
+        return f"{module}: the emulator imports nothing of the package ({target})"
+    if target.startswith("emulator") and not twin and module.split(".", 1)[0] != "cli":
+        return f"{module}: only cli and the pytest plugin import the emulator"
+    return None
+
+
+def _layer_rule(module: str, target: str) -> str | None:
+    if "emulator" in (module.split(".", maxsplit=1)[0], target.split(".", maxsplit=1)[0]):
+        return None
     here, there = layer_of(module, LAYERS), layer_of(target, LAYERS)
     if here is None or there is None:
-        return [f"{module}: {module if here is None else target} stands in no layer"]
-    if there < here:
-        return [f"{module}: upward import of {target}"]
-    package = module.split(".", maxsplit=1)[0]
-    inner, other = module.partition(".")[2], target.partition(".")[2]
-    if target.startswith(package + ".") and inner:
-        if package == "wire":
-            up, down = layer_of(inner, WIRE), layer_of(other, WIRE)
-            if up is None or down is None or down < up:
-                return [f"{module}: {target} stands above it in wire"]
-        if package in SIDEWAYS and other not in SIDEWAYS[package]:
-            return [f"{module}: sideways import of {target}"]
-    return []
+        return f"{module}: {module if here is None else target} stands in no layer"
+    return f"{module}: upward import of {target}" if there < here else None
+
+
+def _package_rule(module: str, target: str) -> str | None:
+    package, _, inner = module.partition(".")
+    if not inner or not target.startswith(package + "."):
+        return None
+    other = target.removeprefix(package + ".")
+    if package == "wire":
+        up, down = layer_of(inner, WIRE), layer_of(other, WIRE)
+        if up is None or down is None or down < up:
+            return f"{module}: {target} does not stand below it in wire"
+    if package in SIDEWAYS and other not in SIDEWAYS[package]:
+        return f"{module}: sideways import of {target}"
+    return None
 
 
 def modules() -> Iterator[tuple[str, str]]:

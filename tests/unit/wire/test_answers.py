@@ -1,6 +1,8 @@
 """What answers mean: values, refusals and nonsense."""
 
 import json
+from contextlib import suppress
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -44,6 +46,18 @@ def answer(body: object, status: int = 200, **headers: str) -> Response:
 def test_every_envelope_is_unwrapped(endpoint: Endpoint[Any], body: object, roomy: bool) -> None:
     """The value comes out of each documented envelope; of duplicate keys the last counts."""
     assert decode(endpoint, answer(body), roomy_stack=roomy).id == "1"
+
+
+def test_a_value_may_itself_be_called_value() -> None:
+    """Unwrapping stops at the endpoint's own type, whatever its fields are called."""
+
+    class Thing(msgspec.Struct):
+        value: str | None = None
+
+    for envelope in ("thing", "data.thing"):
+        endpoint = Endpoint("GET", "/thing", Thing, envelope=(envelope,))
+        body: Any = {"thing": {"value": "v"}}
+        assert decode(endpoint, answer({"data": body, **body})) == Thing("v")
 
 
 def test_a_list_is_a_list() -> None:
@@ -263,8 +277,6 @@ def test_a_bad_timestamp_does_not_fail_its_object(value: object) -> None:
 )
 def test_any_offset_is_read(text: str, expected: str) -> None:
     """Timestamps keep the moment whatever the project's time zone."""
-    from datetime import UTC
-
     channel = decode(BARE, answer({"id": "1", "created_at": text}))
     assert channel.created_at is not None
     assert channel.created_at.astimezone(UTC).isoformat() == expected
@@ -322,20 +334,16 @@ def test_any_json_is_a_value_or_a_typed_error(body: object, http_status: int) ->
     """No JSON of the server raises anything but an error of this package."""
     raw = msgspec.json.encode(body)
     for endpoint in (BARE, ENVELOPED, LIST, FRIEND):
-        try:
+        with suppress(errors.NcloudChatError):
             decode(endpoint, Response(http_status, {}, raw))
-        except errors.NcloudChatError:
-            pass
 
 
 @given(st.binary(), st.integers(200, 599))
 def test_any_bytes_are_a_value_or_a_typed_error(body: bytes, http_status: int) -> None:
     """No bytes of the server raise anything but an error of this package."""
     for endpoint in (BARE, ENVELOPED, LIST):
-        try:
+        with suppress(errors.NcloudChatError):
             decode(endpoint, Response(http_status, {}, body))
-        except errors.NcloudChatError:
-            pass
 
 
 CHANNEL = {
