@@ -1,6 +1,6 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
@@ -70,7 +70,7 @@ class Resource:
 
     def _pages(
         self,
-        endpoint: Endpoint[list[Row]],
+        make: Callable[[Mapping[str, str]], Request[list[Row]]],
         *,
         filter: Filter | None,  # noqa: A002 - the platform's word
         sort: Sort | None,
@@ -79,19 +79,29 @@ class Resource:
         window: Window,
         limit: int | None,
         cursor: str | None,
-        **ids: str,
     ) -> Pages[Row]:
-        """Page through a list; offset, per_page and sort are always sent (NOTES D02)."""
-        query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
-        first = endpoint(query=query, **ids)  # refuses unusable ids now, not at the first page
+        """Page through a list; offset, per_page and sort are always sent (D02).
 
-        async def fetch(offset: int, per_page: int) -> Sequence[Row]:
+        Args:
+            make: Makes the request of one page from its query.
+            filter: As in `list`, like the rest.
+            sort: None: by creation, so that new rows come last.
+            per_page: Rows per request.
+            offset: Rows to skip.
+            window: Pages in flight.
+            limit: Rows to stop after.
+            cursor: Where an earlier iteration stopped.
+        """
+        query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
+        first = make(query)  # refuses unusable ids now, not at the first page
+
+        async def fetch(offset: int, per_page: int) -> list[Row]:
             option = _json({"offset": offset, "per_page": per_page})
-            return await self._send(endpoint(query={**query, "option": option}, **ids))
+            return await self._send(make({**query, "option": option}))
 
         return Pages(
             fetch,
-            operation=endpoint.name,
+            operation=first.endpoint.name,
             per_page=per_page,
             offset=offset,
             window=window,
@@ -106,7 +116,7 @@ class Resource:
         pages: Pages[Row],
         filter: Filter | None,  # noqa: A002 - the platform's word
     ) -> int:
-        """Ask for the number of rows, and count them if the option was ignored (NOTES D03)."""
+        """Ask for the number of rows, and count them if the option was ignored (D03)."""
         query = {"filter": _json(filter or {}), "option": _json({"count": True})}
         number = count_from(await self._send(endpoint(query=query)))
         if number is not None:

@@ -118,7 +118,7 @@ class Channels(Resource):
         Args:
             filter: Documented keys: `id`, `name`, `type`, `disabled`; None: all.
             sort: A field, `-` before it for descending; None: `created_at`, which goes out
-                as `createdAt`, as the pages of this list have it (NOTES D28).
+                as `createdAt`, as the pages of this list have it (D28).
             per_page: Rows per request, 1 to 100.
             offset: Rows to skip.
             window: Pages in flight.
@@ -129,7 +129,7 @@ class Channels(Resource):
             ConfigError: A parameter cannot be used; nothing was sent.
         """
         return self._pages(
-            self._LIST,
+            lambda query: self._LIST(query=query),
             filter=filter,
             sort=sort,
             per_page=per_page,

@@ -52,7 +52,7 @@ class Friends(Resource):
         """Send several friend requests in one call (`…-friendshipmultiple`).
 
         The answer is a text and no more: it speaks of friends "added", while the
-        documentation speaks of requests (NOTES D18).
+        documentation speaks of requests (D18).
 
         Args:
             pairs: `(user_id, friend_id)` of each request, at least one.
@@ -72,7 +72,7 @@ class Friends(Resource):
         Args:
             user_id: Who accepts, that is who was asked.
             friend_id: Who had asked. The documentation's samples disagree on the order
-                (NOTES D19); this is the order of the platform's own SDK.
+                (D19); this is the order of the platform's own SDK.
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.

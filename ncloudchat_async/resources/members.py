@@ -77,7 +77,7 @@ class Members(Resource):
             custom_field: Free text.
             notifications: Push settings.
             check_rule: Hold the id against the documented rule before sending; the
-                platform's own examples break it with e-mail addresses (NOTES D10).
+                platform's own examples break it with e-mail addresses (D10).
 
         Raises:
             ConfigError: The id or name cannot be used; nothing was sent.
@@ -160,7 +160,7 @@ class Members(Resource):
             ConfigError: A parameter cannot be used; nothing was sent.
         """
         return self._pages(
-            self._LIST,
+            lambda query: self._LIST(query=query),
             filter=filter,
             sort=sort,
             per_page=per_page,
@@ -210,7 +210,7 @@ class Members(Resource):
         """Restore a withdrawn member (`bizapp-ncloudchat-memberrestore`).
 
         Unofficial: it has a page, but the overview of the platform does not list it
-        (NOTES D12). It is not repeated after a lost answer, though its verb is DELETE.
+        (D12). It is not repeated after a lost answer, though its verb is DELETE.
 
         Raises:
             NotFoundError: No member has this id.
@@ -237,7 +237,7 @@ class Members(Resource):
         Args:
             user_id: Whose settings.
             token: The device's push token.
-            device: `FCM` or `APNS`; any other word is passed on (NOTES D13).
+            device: `FCM` or `APNS`; any other word is passed on (D13).
             os: The device's system.
             push: Pushes at all.
             ad: Consent to advertising pushes.

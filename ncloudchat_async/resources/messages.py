@@ -87,7 +87,7 @@ class Messages(Resource):
             ConfigError: The id or a parameter cannot be used; nothing was sent.
         """
         return self._pages(
-            self._LIST,
+            lambda query: self._LIST(channel_id=channel_id, query=query),
             filter=filter,
             sort=sort,
             per_page=per_page,
@@ -95,7 +95,6 @@ class Messages(Resource):
             window=window,
             limit=limit,
             cursor=cursor,
-            channel_id=channel_id,
         )
 
     async def delete(self, channel_id: str, message_id: str) -> Message:
@@ -147,8 +146,10 @@ class Messages(Resource):
         Raises:
             ConfigError: An option makes no sense; nothing was sent.
         """
+        behind = Messages(self._chat.with_priority("bulk"))
         return bulk.send_many(
-            Messages(self._chat.with_priority("bulk")).send,
+            behind.send,
+            lambda channel_id: behind.list(channel_id, sort="-created_at"),
             deliveries,
             mode=mode,
             ordered=ordered,

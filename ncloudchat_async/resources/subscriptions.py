@@ -40,7 +40,7 @@ class Subscriptions(Resource):
             ConfigError: A parameter cannot be used; nothing was sent.
         """
         return self._pages(
-            self._LIST,
+            lambda query: self._LIST(query=query),
             filter=filter,
             sort=sort,
             per_page=per_page,

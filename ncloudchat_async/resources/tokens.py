@@ -18,14 +18,14 @@ class Tokens(Resource):
     async def issue(self, user_id: str, *, expire_days: int, in_body: bool = False) -> Token:
         """Issue a token for a member (`bizapp-token-issuance`).
 
-        A token may be issued for an id that is not registered (NOTES D08). Repeating the
+        A token may be issued for an id that is not registered (D08). Repeating the
         call issues another token.
 
         Args:
             user_id: Whose token.
             expire_days: Validity in days, 1 to 90.
             in_body: Send the parameters as JSON, as some programs in the field do, and not
-                in the query, as the documentation says (NOTES D06).
+                in the query, as the documentation says (D06).
 
         Raises:
             ConfigError: The id or the number of days cannot be used; nothing was sent.

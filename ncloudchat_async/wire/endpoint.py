@@ -27,7 +27,7 @@ _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 def check_id(name: str, value: str) -> str:
     """Return an id unless it could not be one.
 
-    Ids read from the platform need not follow its own rule for new ones (NOTES D10), so
+    Ids read from the platform need not follow its own rule for new ones (D10), so
     only what no path or body can carry is refused.
 
     Args:

@@ -31,12 +31,17 @@ def test_the_tree() -> None:
     assert issubclass(errors.ConfigError, ValueError)
     assert issubclass(errors.NotSentError, errors.TransportError)
     assert issubclass(errors.NoReplyError, errors.TransportError)
-    for kind in (errors.DecodeError, errors.BodyTooLargeError, errors.UnexpectedRedirectError):
-        assert issubclass(kind, errors.ResponseError)
-    for kind in (errors.RateLimitedError, errors.QuotaExceededError, errors.ServerError):
-        assert issubclass(kind, errors.ApiError)
-    for kind in (errors.JournalLockedError, errors.JournalMismatchError):
-        assert issubclass(kind, errors.JournalError)
+    families: dict[type[Exception], set[type[Exception]]] = {
+        errors.ResponseError: {
+            errors.DecodeError,
+            errors.BodyTooLargeError,
+            errors.UnexpectedRedirectError,
+        },
+        errors.ApiError: {errors.RateLimitedError, errors.QuotaExceededError, errors.ServerError},
+        errors.JournalError: {errors.JournalLockedError, errors.JournalMismatchError},
+    }
+    for family, kinds in families.items():
+        assert all(issubclass(kind, family) for kind in kinds)
     assert not issubclass(errors.OutcomeUnknownError, errors.TransportError)
 
 

@@ -191,6 +191,7 @@ def test_undocumented_codes_go_by_text_then_http_status() -> None:
     """Codes that nobody documents are still typed as well as can be."""
     for body, http_status, kind in (
         ({"status": -77, "message": "already exists"}, 200, errors.ConflictError),
+        ({"status": -101, "message": "userId is registered"}, 200, errors.ConflictError),
         ({"status": -77, "message": "member not found"}, 200, errors.NotFoundError),
         ({"status": -77, "message": "hm"}, 200, errors.BadRequestError),
         ({"status": 0}, 200, errors.BadRequestError),
@@ -333,7 +334,8 @@ json_values = st.recursive(
 def test_any_json_is_a_value_or_a_typed_error(body: object, http_status: int) -> None:
     """No JSON of the server raises anything but an error of this package."""
     raw = msgspec.json.encode(body)
-    for endpoint in (BARE, ENVELOPED, LIST, FRIEND):
+    endpoints: tuple[Endpoint[Any], ...] = (BARE, ENVELOPED, LIST, FRIEND)
+    for endpoint in endpoints:
         with suppress(errors.NcloudChatError):
             decode(endpoint, Response(http_status, {}, raw))
 
@@ -341,7 +343,8 @@ def test_any_json_is_a_value_or_a_typed_error(body: object, http_status: int) ->
 @given(st.binary(), st.integers(200, 599))
 def test_any_bytes_are_a_value_or_a_typed_error(body: bytes, http_status: int) -> None:
     """No bytes of the server raise anything but an error of this package."""
-    for endpoint in (BARE, ENVELOPED, LIST):
+    endpoints: tuple[Endpoint[Any], ...] = (BARE, ENVELOPED, LIST)
+    for endpoint in endpoints:
         with suppress(errors.NcloudChatError):
             decode(endpoint, Response(http_status, {}, body))
 
