@@ -45,7 +45,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
     rate: float | None = None
     """Requests per second; None lets the client find the server's limit by itself
-    (the platform states none: NOTES D05)."""
+    (the platform states none: D05)."""
     burst: int = 1
     """Requests that may start at the same moment after a pause; 1 keeps any window of
     w seconds at `rate * w + 1`."""

@@ -1,6 +1,6 @@
 """Decides what an answer means: a value, or which error; never waits and never repeats.
 
-Failures of this platform arrive under any HTTP status (NOTES D01), so the body is judged
+Failures of this platform arrive under any HTTP status (D01), so the body is judged
 first: an integer `status` other than 1, then the gateway's `error.errorCode`, then a
 GraphQL `errors` array, and only then the HTTP status.
 """
@@ -67,7 +67,7 @@ _BY_HTTP: Final[dict[int, type[ApiError]]] = {
     413: PayloadTooLargeError,
     429: RateLimitedError,
 }
-# The codes of a missing and of an existing object are not documented (NOTES D04, D11):
+# The codes of a missing and of an existing object are not documented (D04, D11):
 # where the code says nothing, the words of the text decide.
 _SAYS_MISSING: Final = re.compile(
     r"not (?:be )?found|not exist|no such|존재하지 않|찾을 수 없", re.I
@@ -119,7 +119,7 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
                 if (
                     answer.status == _STATUS_OK
                     and answer.error is answer.errors is msgspec.UNSET
-                    and (value := _inner(answer)) is not None
+                    and (value := _inner(answer, endpoint.envelope[0])) is not None
                 ):
                     return value  # type: ignore[no-any-return]  # typed by the endpoint
             elif answer is not None and (
@@ -131,9 +131,11 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
     return _decode_slowly(endpoint, response)
 
 
-def _inner(answer: Any) -> Any:
-    """Follow a nested envelope down to its value."""
-    while hasattr(answer, "value"):
+def _inner(answer: Any, envelope: str) -> Any:
+    """Take the value out of the structs that the endpoint built for its envelope."""
+    for _ in range(envelope.count(".") + 1):
+        if answer is None:
+            break
         answer = answer.value
     return answer
 
@@ -197,7 +199,7 @@ def _follow(answer: Any, path: str) -> tuple[Any, bool]:
 
 
 def _failure(endpoint: Endpoint[Any], response: Response, answer: Any) -> ApiError | None:
-    """Find the failure an answer reports, in the order of NOTES D01."""
+    """Find the failure an answer reports, in the order of D01."""
     code: int | None = None
     text = ""
     kind: type[ApiError] | None = None
@@ -255,11 +257,9 @@ def _kind_of_http(status: int) -> type[ApiError]:
 
 
 def _kind_of_text(text: str) -> type[ApiError] | None:
-    if _SAYS_TAKEN.search(text):
-        return ConflictError
     if _SAYS_MISSING.search(text):
         return NotFoundError
-    return None
+    return ConflictError if _SAYS_TAKEN.search(text) else None
 
 
 def _text(value: object) -> str:

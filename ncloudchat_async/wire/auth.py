@@ -1,11 +1,12 @@
 """Decides who a request is from, and keeps the key out of sight; never sends anything."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from ncloudchat_async.errors import ApiError, AuthenticationError
+from ncloudchat_async.errors import ApiError, AuthenticationError, ConfigError
 
-__all__ = ["AuthLatch", "KeySource", "Secret"]
+__all__ = ["AuthLatch", "KeyRing", "KeySource", "Secret"]
 
 KeySource = Callable[[], Awaitable[str]]
 """Gives the key when the client opens, and another one when that is refused."""
@@ -57,6 +58,45 @@ class Secret:
     def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
         """Leave the secret out of pickles; what is loaded is not usable."""
         return Secret, ("***",)
+
+
+class KeyRing:
+    """Holds the key in use, and asks its source for another when that is refused."""
+
+    def __init__(self, key: Secret | KeySource) -> None:
+        self._source: Final = None if isinstance(key, Secret) else key
+        self._lock: Final = asyncio.Lock()
+        self.key: Secret = key if isinstance(key, Secret) else Secret("")
+
+    async def open(self) -> Secret:
+        """Return the key to begin with.
+
+        Raises:
+            ConfigError: The source gave something that cannot be a key.
+        """
+        if self._source is not None:
+            self.key = await self._ask(self._source)
+        return self.key
+
+    async def renew(self, refused: Secret | None) -> bool:
+        """Ask for another key, unless somebody did since `refused` was sent.
+
+        Returns:
+            Whether the key now differs from the refused one.
+        """
+        if self._source is None:
+            return False
+        async with self._lock:
+            if self.key == refused:
+                self.key = await self._ask(self._source)
+            return self.key != refused
+
+    async def _ask(self, source: KeySource) -> Secret:
+        key = Secret(await source())
+        problem = key.problem()
+        if problem:
+            raise ConfigError(f"the api_key that the callable returned {problem}")
+        return key
 
 
 class AuthLatch:

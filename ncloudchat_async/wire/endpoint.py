@@ -13,21 +13,22 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.errors import ConfigError
 
-__all__ = ["Endpoint", "Request", "quote_id"]
+__all__ = ["Endpoint", "Request", "check_id", "quote_id"]
 
 T = TypeVar("T")
 
 MAX_ID_BYTES: Final = 256
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
-def quote_id(name: str, value: str) -> str:
-    """Percent-encode an id so that it stays one path segment, leaving nothing unescaped.
+def check_id(name: str, value: str) -> str:
+    """Return an id unless it could not be one.
 
-    Ids read from the platform need not follow its own rule for new ones (NOTES D10), so
-    only what could not be an id at all is refused.
+    Ids read from the platform need not follow its own rule for new ones (D10), so
+    only what no path or body can carry is refused.
 
     Args:
         name: What the id is called, for the error.
@@ -35,26 +36,32 @@ def quote_id(name: str, value: str) -> str:
 
     Raises:
         ConfigError: Empty, `.` or `..` (which RFC 3986 section 5.2.4 would remove from
-            the path), longer than 256 bytes, or with a control character or a lone surrogate.
-        TypeError: Not a string.
+            the path), longer than 256 bytes, with a control character or a lone surrogate,
+            or not a string.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
+        raise ConfigError(f"{name} must be a string, not {type(value).__name__}")
     if _PLAIN_ID.fullmatch(value):
         return value
     if value in {"", ".", ".."}:
         raise ConfigError(f"{name} must not be empty, '.' or '..'")
     if _CONTROL.search(value):
         raise ConfigError(f"{name} must not hold control characters")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        size = 0
-    if not size:
+    if _SURROGATE.search(value):
         raise ConfigError(f"{name} must be valid Unicode: it holds a lone surrogate")
+    size = len(value.encode())
     if size > MAX_ID_BYTES:
         raise ConfigError(f"{name} must be at most {MAX_ID_BYTES} bytes of UTF-8, not {size}")
-    return quote(value, safe="")
+    return value
+
+
+def quote_id(name: str, value: str) -> str:
+    """Percent-encode an id so that it stays one path segment, leaving nothing reserved.
+
+    Raises:
+        ConfigError: The id is refused by `check_id`.
+    """
+    return quote(check_id(name, value), safe="")
 
 
 class Endpoint(Generic[T]):
@@ -143,7 +150,7 @@ class Endpoint(Generic[T]):
         for name, tail in zip(names, self._parts[2::2], strict=True):
             target += quote_id(name, ids[name]) + tail
         if query:
-            target += "?" + "&".join(f"{k}={quote(v, safe='')}" for k, v in query.items())
+            target += "?" + "&".join(f"{k}={_quoted(v)}" for k, v in query.items())
         return Request(self, target, None if body is None else _encode(body), absent)
 
 
@@ -161,6 +168,12 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     def __repr__(self) -> str:
         """Show the operation, never ids or the body."""
         return f"<Request {self.endpoint.name}>"
+
+
+def _quoted(value: str) -> str:
+    if _SURROGATE.search(value):
+        raise ConfigError("a parameter holds a lone surrogate, which is no valid Unicode")
+    return quote(value, safe="")
 
 
 def _encode(body: object) -> bytes:
@@ -187,5 +200,9 @@ def _enveloped(value: Any, path: str) -> Any:
     head, _, rest = path.partition(".")
     inner = _enveloped(value, rest) if rest else value
     return msgspec.defstruct(
-        "Envelope", [("value", inner | None)], bases=(_Envelope,), rename={"value": head}
+        "Envelope",
+        [("value", inner | None)],
+        bases=(_Envelope,),
+        rename={"value": head},
+        kw_only=True,
     )

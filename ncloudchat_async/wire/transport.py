@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
 from yarl import URL
 
+from ncloudchat_async.about import __version__
 from ncloudchat_async.errors import (
     BodyTooLargeError,
     NcloudChatError,
@@ -28,7 +29,7 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
-__all__ = ["AiohttpTransport", "Transport"]
+__all__ = ["AiohttpTransport", "Transport", "open_transport"]
 
 _KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
@@ -177,14 +178,28 @@ class _Headers(dict[str, str]):
         return f"<headers {', '.join(self)}>"
 
 
-def request_headers(project_id: str, user_agent: str) -> dict[str, str]:
-    """Return what every request carries beside the key."""
-    return {
+def open_transport(
+    base_url: str,
+    project_id: str,
+    key: Secret,
+    *,
+    timeouts: Timeouts,
+    pool: Pool,
+    session: aiohttp.ClientSession | None = None,
+    trust_env: bool = False,
+) -> Transport:
+    """Open a way to the server for the running event loop."""
+    headers = {
         _PROJECT_HEADER: project_id,
-        "User-Agent": user_agent,
+        "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
         "Accept": "application/json",
         "Content-Type": "application/json",
     }
+    transport = AiohttpTransport(
+        base_url, headers, timeouts=timeouts, pool=pool, session=session, trust_env=trust_env
+    )
+    transport.use_key(key)
+    return transport
 
 
 async def _once(
