@@ -6,14 +6,15 @@ from typing import Final, Literal, Protocol, TypeVar
 import msgspec
 
 from ncloudchat_async.errors import ConfigError
-from ncloudchat_async.paging import Identified, Pages, count_from
+from ncloudchat_async.paging import Pages, count_from
+from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = ["Caller", "Filter", "Resource", "Sort", "Window"]
 
 T = TypeVar("T")
-Row = TypeVar("Row", bound=Identified)
+Row = TypeVar("Row", bound=HasId)
 
 Filter = Mapping[str, object]
 """Fields of the answer and the values they must have; all of them, dotted when nested."""

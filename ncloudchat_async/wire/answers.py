@@ -70,9 +70,9 @@ _BY_HTTP: Final[dict[int, type[ApiError]]] = {
 # The codes of a missing and of an existing object are not documented (D04, D11):
 # where the code says nothing, the words of the text decide.
 _SAYS_MISSING: Final = re.compile(
-    r"not (?:be )?found|not exist|no such|존재하지 않|찾을 수 없", re.I
+    r"not (?:be )?(?:found|registered)|not exist|no such|존재하지 않|찾을 수 없", re.I
 )
-_SAYS_TAKEN: Final = re.compile(r"already|duplicate|이미", re.I)
+_SAYS_TAKEN: Final = re.compile(r"already|duplicate|exists|is registered|이미", re.I)
 _SPEAKS_OF_ACCESS: Final = re.compile(r"key|project|permission|access", re.I)
 _HINTS: Final = {
     -1: "the key is unknown or has no access: check it and the API access setting",
@@ -92,6 +92,10 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        """Show the size, not the body: it holds what people wrote to each other."""
+        return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
 def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = False) -> T:
