@@ -51,7 +51,7 @@ CREATE TABLE messages (
   body BLOB NOT NULL);
 CREATE INDEX messages_inserted ON messages (channel_id);
 CREATE INDEX messages_created ON messages (channel_id, created_s);
-CREATE UNIQUE INDEX messages_sorted ON messages (channel_id, sort_id);
+CREATE INDEX messages_sorted ON messages (channel_id, sort_id);
 CREATE TABLE subscriptions (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
   at_ms INTEGER NOT NULL, created_s INTEGER NOT NULL,
