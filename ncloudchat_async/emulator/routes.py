@@ -1,6 +1,7 @@
 """Decides which method and path is which operation, as data; never what an operation does."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from urllib.parse import unquote
 
 import msgspec
@@ -109,6 +110,16 @@ def nearest(method: str, path: str) -> str:
     # Only wrong requests need it, and it costs a tenth of the emulator's start.
     from difflib import SequenceMatcher  # noqa: PLC0415
 
-    asked = f"{method} {path}"
-    known = [f"{route.method} {route.path}" for route in ROUTES]
-    return max(known, key=lambda name: SequenceMatcher(None, asked, name).ratio())
+    segments = path.split("/")
+
+    def likeness(route: Route) -> float:
+        # Ids say nothing about likeness, so those of the request stand in for the template's.
+        filled = [
+            asked if known.startswith("{") else known
+            for known, asked in zip_longest(route.path.split("/"), segments, fillvalue="")
+        ]
+        name = f"{route.method} {'/'.join(filled)}"
+        return SequenceMatcher(None, f"{method} {path}", name).ratio()
+
+    best = max(ROUTES, key=likeness)
+    return f"{best.method} {best.path}"
