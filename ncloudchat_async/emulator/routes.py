@@ -1,7 +1,6 @@
 """Decides which method and path is which operation, as data; never what an operation does."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from urllib.parse import unquote
 
 import msgspec
@@ -113,12 +112,12 @@ def nearest(method: str, path: str) -> str:
     segments = path.split("/")
 
     def likeness(route: Route) -> float:
-        # Ids say nothing about likeness, so those of the request stand in for the template's.
-        filled = [
-            asked if known.startswith("{") else known
-            for known, asked in zip_longest(route.path.split("/"), segments, fillvalue="")
-        ]
-        name = f"{route.method} {'/'.join(filled)}"
+        known = route.path.split("/")
+        if len(known) == len(segments):
+            # Ids say nothing about likeness, so the request's stand in for the template's.
+            pairs = zip(known, segments, strict=True)
+            known = [asked if part.startswith("{") else part for part, asked in pairs]
+        name = f"{route.method} {'/'.join(known)}"
         return SequenceMatcher(None, f"{method} {path}", name).ratio()
 
     best = max(ROUTES, key=likeness)

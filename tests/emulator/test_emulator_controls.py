@@ -13,6 +13,7 @@ from ncloudchat_async.emulator import (
     EmulatorSettings,
     EmulatorThread,
     Fault,
+    ListCall,
     serve,
 )
 from ncloudchat_async.emulator.hosts import is_loopback
@@ -117,16 +118,18 @@ def test_reset_goes_back_to_the_start(api: Api) -> None:
     api.set(default_per_page=1)
     api.emulator.seed(members=1)
     api.emulator.faults.add(Fault("*", "delay"))
-    api.emulator.on_list = print
+    seen: list[ListCall] = []
+    api.emulator.on_list = seen.append
     api.emulator.reissue_key()
     api.member()
     api.emulator.reset()
     assert api.emulator.settings == EmulatorSettings()
     assert (api.emulator.api_key, len(api.emulator.faults)) == (key, 0)
-    assert api.emulator.on_list is None
     stats = api.emulator.stats
     assert (stats.requests, stats.peak_per_second, set(stats.rows.values())) == (0, 0, {0})
     assert list(api.emulator.requests) == []
+    assert api.ok("GET", "/members", filter={}) == []
+    assert seen == []
 
 
 def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path) -> None:
