@@ -1,0 +1,167 @@
+"""A platform in memory and a clock that turns by itself, for jobs without a network."""
+
+import heapq
+import itertools
+import random
+from asyncio import Event
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import anyio
+import anyio.lowlevel
+
+from ncloudchat_async.errors import BadRequestError, OutcomeUnknownError
+
+START_S = 1_750_000_000.0
+
+
+async def turns(count: int = 40) -> None:
+    """Let the loop run until what can go on has gone on."""
+    for _ in range(count):
+        await anyio.lowlevel.checkpoint()
+
+
+class VirtualTime:
+    """Seconds that pass only while everybody waits."""
+
+    def __init__(self) -> None:
+        self._seconds = START_S
+        self._sleepers: list[tuple[float, int, Event]] = []
+        self._number = itertools.count()
+        self._asleep = Event()
+
+    def now(self) -> float:
+        """Give the time; it serves as wall clock and as monotonic clock."""
+        return self._seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has moved on."""
+        event = Event()
+        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._number), event))
+        self._asleep.set()
+        await event.wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Move the clock to the next sleeper whenever nobody else can go on."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._drive)
+            yield
+            group.cancel_scope.cancel()
+
+    async def _drive(self) -> None:
+        while True:
+            await turns()
+            if not self._sleepers:
+                self._asleep.clear()
+                await self._asleep.wait()
+                continue
+            end, _, event = heapq.heappop(self._sleepers)
+            self._seconds = max(self._seconds, end)
+            event.set()
+
+
+class Person(NamedTuple):
+    """Who wrote a message."""
+
+    id: str | None
+
+
+class Row(NamedTuple):
+    """A stored message."""
+
+    id: str
+    channel_id: str
+    content: str
+    sender: Person
+    sort_id: str
+    seen_from: float
+
+
+Fate = Callable[[str, str], str]
+"""What happens to a send: ok, refused, lost (applied), dropped (not applied), late, twice."""
+
+
+def always(fate: str) -> Fate:
+    """Make every send end alike."""
+    return lambda _channel, _content: fate
+
+
+def drawn(seed: int, **weights: float) -> Fate:
+    """Draw the fates."""
+    draw = random.Random(seed)
+    return lambda _channel, _content: draw.choices([*weights], [*weights.values()])[0]
+
+
+class Platform:
+    """Keeps what was sent, and loses answers as it is told to."""
+
+    def __init__(
+        self,
+        time: VirtualTime | None = None,
+        *,
+        fate: Fate | None = None,
+        lag_s: float = 0.0,
+        late_s: float = 20.0,
+        skew_s: float = 0.0,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self.time = time or VirtualTime()
+        self.fate = fate or always("ok")
+        self.lag_s = lag_s
+        self.late_s = late_s
+        self.skew_s = skew_s
+        self.mask = mask
+        self.rows: list[Row] = []
+        self.calls: list[tuple[str, str]] = []
+        self.lists: Counter[str] = Counter()
+        self.latency_s = 0.0
+
+    async def send(self, channel_id: str, content: str) -> Row:
+        """Store a message, or not, and answer, or not."""
+        self.calls.append((channel_id, content))
+        await (self.time.sleep(self.latency_s) if self.latency_s else anyio.lowlevel.checkpoint())
+        fate = self.fate(channel_id, content)
+        if fate == "refused":
+            raise BadRequestError("refused", http_status=400)
+        if fate == "dropped":
+            raise OutcomeUnknownError("dropped", applied="unknown")
+        row = self.store(channel_id, content, late_s=self.late_s if fate == "late" else 0.0)
+        if fate == "twice":
+            self.store(channel_id, content)
+        if fate != "ok":
+            raise OutcomeUnknownError(fate, applied="unknown")
+        return row
+
+    def store(
+        self, channel_id: str, content: str, *, sender: str = "admin", late_s: float = 0.0
+    ) -> Row:
+        """Keep a message, as another writer would too."""
+        when = self.time.now() + late_s
+        row = Row(
+            f"m{len(self.rows)}",
+            channel_id,
+            self.mask(content),
+            Person(sender),
+            str(int((when + self.skew_s) * 1000)),
+            when + self.lag_s,
+        )
+        self.rows.append(row)
+        return row
+
+    async def list(self, channel_id: str) -> AsyncIterator[Row]:
+        """List a channel, newest first, without the rows that do not show yet."""
+        self.lists[channel_id] += 1
+        await anyio.lowlevel.checkpoint()
+        shown = [row for row in self._of(channel_id) if row.seen_from <= self.time.now()]
+        for row in sorted(shown, key=lambda row: int(row.sort_id), reverse=True):
+            yield row
+
+    def copies(self) -> Counter[tuple[str, str]]:
+        """Count what is kept, by channel and text."""
+        return Counter((row.channel_id, row.content) for row in self.rows)
+
+    def _of(self, channel_id: str) -> Iterator[Row]:
+        return (row for row in self.rows if row.channel_id == channel_id)
