@@ -52,6 +52,8 @@ class NcloudChatError(Exception):
         attempts: Requests that may have reached the wire, 0 when none was begun.
         elapsed_s: Seconds from the call to this error, waits included.
         applied: Whether the platform carried the call out.
+        cursor: Where to resume the iteration over a list that this error ended, after the
+            last good item; None when there was none.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class NcloudChatError(Exception):
         self.attempts = attempts
         self.elapsed_s = elapsed_s
         self.applied: Applied = applied
+        self.cursor: str | None = None
 
     def __str__(self) -> str:
         """Say what happened, and in which call after how many attempts."""
