@@ -132,7 +132,9 @@ class Server:
         operation = call.route.operation
         fired: Sequence[FaultRule] = ()
         body = await _read(request, self.project.settings.max_body_bytes)
-        if body is None:
+        if call.stale:
+            reply = _Reply(None)
+        elif body is None:
             reply = _Reply(gateway(413, 430, "Request Entity Too Large"))
         else:
             call.body = body
@@ -169,6 +171,8 @@ class Server:
             fault = rule.fault
             if fault.action == "delay":
                 await asyncio.sleep(fault.delay_s + fault.jitter_s * rule.random.random())
+                if call.stale:
+                    return _Reply(None)
                 call.now = self.project.now()
             elif fault.action in PAGING:
                 self._disturb(call, rule)

@@ -1,10 +1,13 @@
 """Seeding, reset, log, audit, files, and the same controls over HTTP."""
 
 import asyncio
+import http.client
 import json
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -139,6 +142,25 @@ def test_reset_goes_back_to_the_start(api: Api) -> None:
     assert list(api.emulator.requests) == []
     assert api.ok("GET", "/members", filter={}) == []
     assert seen == []
+
+
+def test_reset_ends_calls_that_are_under_way(api: Api) -> None:
+    """A call that was being delayed does nothing to the rows of the next test."""
+    arrived = threading.Event()
+    api.emulator.on_list = lambda _: arrived.set()
+    api.emulator.faults.add(Fault("listChannels", "delay", delay_s=0.1))
+    api.emulator.faults.add(Fault("listChannels", "insert"))
+
+    def call() -> None:
+        with pytest.raises(http.client.RemoteDisconnected):
+            api.ok("GET", "/channels", filter={})
+
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(call)
+        assert arrived.wait(timeout=5)
+        api.emulator.reset()
+        ended.result()
+    assert api.emulator.stats.rows["channels"] == 0
 
 
 def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path, clock: Clock) -> None:
