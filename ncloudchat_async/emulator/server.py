@@ -150,9 +150,10 @@ class Server:
             reply = await self._go_wrong(call, fired) if fired else _Reply(self._carry_out(call))
         status = None if reply.answer is None else reply.answer.status
         faults = tuple(rule.fault.action for rule in fired)
-        self.requests.add(
-            LoggedRequest(operation, request.method, path, call.query_text, status, now, faults)
-        )
+        if not call.stale:
+            self.requests.add(
+                LoggedRequest(operation, request.method, path, call.query_text, status, now, faults)
+            )
         return await _send(request, reply)
 
     def _carry_out(self, call: Call) -> Answer:

@@ -160,7 +160,8 @@ def test_reset_ends_calls_that_are_under_way(api: Api) -> None:
         assert arrived.wait(timeout=5)
         api.emulator.reset()
         ended.result()
-    assert api.emulator.stats.rows["channels"] == 0
+    stats = api.emulator.stats
+    assert (stats.rows["channels"], stats.requests) == (0, 0)
 
 
 def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path, clock: Clock) -> None:
