@@ -5,7 +5,7 @@ import itertools
 import random
 from asyncio import Event
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ import anyio.lowlevel
 
 from ncloudchat_async.bulk import Delivery, Job, Outcome, send_many
 from ncloudchat_async.errors import BadRequestError, NoReplyError, OutcomeUnknownError
+
+Deliveries = Iterable[Delivery] | AsyncIterable[Delivery] | None
 
 START_S = 1_750_000_000.0
 
@@ -47,10 +49,16 @@ class VirtualTime:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Move the clock to the next sleeper whenever nobody else can go on."""
+        failed: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._drive)
-            yield
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised as it is, not in a group
+                failed = error
             group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
 
     async def _drive(self) -> None:
         while True:
@@ -168,12 +176,12 @@ class Platform:
         for row in sorted(shown, key=lambda row: int(row.sort_id), reverse=True):
             yield row
 
-    def job(self, deliveries: Iterable[Delivery] | None, **options: Any) -> Job:
+    def job(self, deliveries: Deliveries, **options: Any) -> Job:
         """Make a job that lives in this platform's time."""
         clocks = {"now": self.time.now, "clock": self.time.now, "sleep": self.time.sleep}
         return send_many(self.send, self.newest, deliveries, **(clocks | options))
 
-    async def run(self, deliveries: Iterable[Delivery] | None, **options: Any) -> list[Outcome]:
+    async def run(self, deliveries: Deliveries, **options: Any) -> list[Outcome]:
         """Run a job to its end."""
         async with self.time.running(), self.job(deliveries, **options) as job:
             return [outcome async for outcome in job]
