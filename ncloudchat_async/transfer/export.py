@@ -119,7 +119,7 @@ class _Export:
         self._run: RunStart
         self._rows = 0
         self._done = 0
-        self._total: int | None = None
+        self._total = 0
 
     async def run(self, channels_at_once: int, window: int | Literal["auto"]) -> ExportReport:
         self._at_once, self._window = channels_at_once, window
@@ -150,9 +150,8 @@ class _Export:
         await self._read(noun, "")
 
     async def _read_messages(self) -> None:
-        self._done, self._total = (
-            0,
-            await self._archive.call(partial(checkpoints.count_waiting, run=self._run.id)),
+        self._total += await self._archive.call(
+            partial(checkpoints.count_waiting, run=self._run.id)
         )
         async with self._chat.run_many(
             partial(self._read, MESSAGES), self._waiting(), max_in_flight=self._at_once
@@ -160,7 +159,7 @@ class _Export:
             async for result in results:
                 _raise_unless_told(result.error)
                 self._done += 1
-                self._tell(MESSAGES)
+        self._tell(MESSAGES)
 
     async def _waiting(self) -> AsyncIterator[str]:
         after = ""
@@ -220,8 +219,8 @@ class _Export:
 
     def _tell(self, noun: Noun) -> None:
         if self._on_progress is not None:
-            total = self._total if noun is MESSAGES else None
-            self._on_progress(Progress(noun.name, self._done, total, self._rows))
+            counts = (self._done, self._total) if noun is MESSAGES else (0, None)
+            self._on_progress(Progress(noun.name, *counts, self._rows))
 
 
 def _raise_unless_told(error: Exception | None) -> None:
