@@ -219,8 +219,8 @@ class _Export:
 
     def _tell(self, noun: Noun) -> None:
         if self._on_progress is not None:
-            counts = (self._done, self._total) if noun is MESSAGES else (0, None)
-            self._on_progress(Progress(noun.name, *counts, self._rows))
+            done, total = (self._done, self._total) if noun is MESSAGES else (0, None)
+            self._on_progress(Progress(noun.name, done, total, self._rows))
 
 
 def _raise_unless_told(error: Exception | None) -> None:
