@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.errors import ClientClosedError, ConfigError
+from ncloudchat_async.fanout import Result, Run, run_many
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 T = TypeVar("T")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 _PROJECT_VARIABLE: Final = "NCLOUDCHAT_PROJECT_ID"
 _KEY_VARIABLE: Final = "NCLOUDCHAT_API_KEY"
@@ -112,18 +115,18 @@ class Client:
         self._use(CallOptions(deadline_s=timeouts.deadline_s, retry=retry))
 
     def _use(self, options: CallOptions) -> None:
-        self.options = options
-        self.channels = Channels(self)
+        self.options: CallOptions = options
+        self.channels: Channels = Channels(self)
         """Rooms that members subscribe to."""
-        self.friends = Friends(self)
+        self.friends: Friends = Friends(self)
         """Friend requests and their answers."""
-        self.members = Members(self)
+        self.members: Members = Members(self)
         """Users of the project."""
-        self.messages = Messages(self)
+        self.messages: Messages = Messages(self)
         """What is said in channels."""
-        self.subscriptions = Subscriptions(self)
+        self.subscriptions: Subscriptions = Subscriptions(self)
         """Which member joined which channel."""
-        self.tokens = Tokens(self)
+        self.tokens: Tokens = Tokens(self)
         """Tokens that members log in with."""
 
     @property
@@ -187,6 +190,37 @@ class Client:
             NcloudChatError: What `errors` documents.
         """
         return self._core.session().send(request, self.options)
+
+    def run_many(
+        self,
+        function: Callable[[Item], Awaitable[Value]],
+        items: Iterable[Item] | AsyncIterable[Item],
+        *,
+        max_in_flight: int | None = None,
+    ) -> Run[Item, Result[Item, Value]]:
+        """Await `function(item)` for every item, a bounded number at once.
+
+            bulk = chat.with_options(priority="bulk")
+            async with chat.run_many(lambda u: bulk.members.register(*u), users) as results:
+                async for result in results:
+                    if result.error is not None:
+                        print(result.item, result.error)
+
+        Args:
+            function: Any call of this client, or what is made of some.
+            items: Read no further ahead than needed, so it may be endless.
+            max_in_flight: Calls at once; None: the quota's.
+
+        Returns:
+            An async context manager and async iterator of results as they come, each with
+            `item`, `value` and `error`; leaving its block early cancels what is in flight.
+
+        Raises:
+            ConfigError: `max_in_flight` is less than 1.
+        """
+        if max_in_flight is None:
+            max_in_flight = self.quota.max_in_flight
+        return run_many(function, items, max_in_flight=max_in_flight)
 
     async def __aenter__(self) -> Self:
         """Open the pool in the running event loop.

@@ -71,8 +71,8 @@ class NcloudChatError(Exception):
         self.operation = operation
         self.method = method
         self.route = route
-        self.attempts = attempts
-        self.elapsed_s = elapsed_s
+        self.attempts: int = attempts
+        self.elapsed_s: float = elapsed_s
         self.applied: Applied = applied
         self.cursor: str | None = None
 

@@ -11,6 +11,7 @@ from ncloudchat_async.emulator.audit import Audit
 from ncloudchat_async.emulator.controls import Controls
 from ncloudchat_async.emulator.faults import Fault, FaultRule
 from ncloudchat_async.emulator.objects import encode
+from ncloudchat_async.emulator.page import render
 from ncloudchat_async.emulator.rows import Noun, Seeded
 from ncloudchat_async.emulator.settings import EmulatorSettings
 
@@ -44,6 +45,7 @@ class _Delivery(msgspec.Struct):
     content: str
 
 
+_NEWEST = 1000
 _FAULT = msgspec.json.Decoder(Fault)
 _CHANGES = msgspec.json.Decoder(dict[str, Any])
 _SEED = msgspec.json.Decoder(_Seed)
@@ -63,7 +65,7 @@ class Control:
             ("GET", "faults"): lambda _: [_rule(rule) for rule in emulator.faults],
             ("POST", "faults"): lambda body: _rule(emulator.faults.add(_FAULT.decode(body))),
             ("DELETE", "faults"): self._clear_faults,
-            ("GET", "requests"): lambda _: list(emulator.requests),
+            ("GET", "requests"): lambda _: emulator.requests[-_NEWEST:],
             ("GET", "stats"): lambda _: emulator.stats,
             ("POST", "seed"): self._seed,
             ("POST", "reset"): self._reset,
@@ -74,12 +76,15 @@ class Control:
 
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Answer one request to `/` or `/_emulator/`."""
+        if (request.method, request.path) == ("GET", "/"):
+            return render(self._emulator)
         name = request.path.removeprefix("/_emulator/")
         control = self._controls.get((request.method, name))
         if control is None:
             known = ", ".join(f"{method} /_emulator/{path}" for method, path in self._controls)
             return gateway(404, 300, "Not Found", details=f"no such control; there are {known}")
-        body = await request.read()
+        # Not `read()`, which stops at 1 MiB: an audit may name millions of deliveries.
+        body = await request.content.read()
         try:
             return Answer(200, encode(control(body)))
         except (msgspec.DecodeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Decides what a test can do to an emulator, whichever thread it runs in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from ncloudchat_async.emulator import rows
 from ncloudchat_async.emulator.audit import Audit, compare
 from ncloudchat_async.emulator.faults import Faults
-from ncloudchat_async.emulator.requests import LoggedRequest, RequestLog
+from ncloudchat_async.emulator.requests import RequestLog
 from ncloudchat_async.emulator.rows import Noun, Seeded
 from ncloudchat_async.emulator.server import ListCall, Server
 from ncloudchat_async.emulator.settings import EmulatorSettings
@@ -52,6 +52,11 @@ class Controls(ABC):
     @abstractmethod
     def _run(self, work: Callable[[], _T]) -> _T:
         """Do some work where the emulator's own code runs, and return what it returns."""
+
+    @property
+    @abstractmethod
+    def base_url(self) -> str:
+        """Address for clients, without a slash at the end."""
 
     @property
     def project_id(self) -> str:
@@ -115,10 +120,6 @@ class Controls(ABC):
             )
 
         return self._run(work)
-
-    def last_requests(self, limit: int = 100) -> Sequence[LoggedRequest]:
-        """Return the newest requests, oldest first."""
-        return self._run(lambda: self._server.requests[-limit:])
 
     def seed(
         self,

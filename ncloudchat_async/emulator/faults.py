@@ -18,6 +18,7 @@ Action = Literal[
     "cut",
     "stall",
     "malformed",
+    "hang_up",
     "throttle",
     "late",
     "twice",
@@ -38,6 +39,7 @@ Action = Literal[
 - `cut`: it is applied; the connection closes in the middle of the body.
 - `stall`: it is applied; the second half of the body comes after `delay_s`.
 - `malformed`: it is applied; the body is cut, though its length says that it is whole.
+- `hang_up`: it is applied and answered; then the connection closes unannounced.
 - `throttle`: nothing is applied; 429 as the settings write it, after `retry_after_s` if given.
 - `late`: the connection closes without an answer; it is applied `delay_s` later.
 - `twice`: it is applied twice; the first answer comes back.
@@ -152,17 +154,26 @@ class FaultRule:
 class Faults(Sequence[FaultRule]):
     """The rules at work, in the order they were added.
 
-    All rules that fire for a request apply. Of several that decide the answer
-    (`status`, `throttle`, `drop_before`, `drop_after`, `cut`, ...) the first does.
+    A request that the quota turns away reaches no rule. All rules that fire apply; of
+    several that decide the answer (`status`, `throttle`, `drop_after`, `cut`, ...) the
+    first does.
     """
 
     def __init__(self) -> None:
         self._rules: tuple[FaultRule, ...] = ()
 
     def add(self, fault: Fault) -> FaultRule:
-        """Set a rule to work, and return it with its counters."""
+        """Set a rule to work, and return it with its counters.
+
+        Raises:
+            ValueError: A field has a value that it cannot take.
+        """
+        try:
+            checked = msgspec.convert(msgspec.to_builtins(fault), Fault)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"Fault refused: {error}") from error
         # Rules are replaced as a whole, so that another thread may add one.
-        rule = FaultRule(fault)
+        rule = FaultRule(checked)
         self._rules = (*self._rules, rule)
         return rule
 

@@ -1,5 +1,6 @@
 """Decides what one emulated project is: its keys, clock, ids and rows."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class Project:
         self.project_id = project_id
         self.api_key = api_key
         self.replaced_keys: set[str] = set()
-        self.token_secret = f"{project_id}:{api_key}"
+        self.token_secret = hashlib.sha256(f"{project_id}:{api_key}".encode()).hexdigest()
         self.settings = settings
         self.store = Store(path)
         self.now = now

@@ -1,5 +1,6 @@
 """Decides which requests come too often, and counts how often they came."""
 
+import math
 from collections import deque
 from email.utils import formatdate
 
@@ -38,8 +39,8 @@ class Window:
 class Quota:
     """The limit in front of the platform: requests per second, and at the same time.
 
-    A request is accepted while fewer than the rate were accepted in the second before it;
-    below one per second, while none was in the last 1 / rate seconds.
+    At a rate of n per second a request is accepted while fewer than n were accepted in the
+    second before it. A rate between whole numbers is n per a little more than a second.
     """
 
     def __init__(self) -> None:
@@ -53,23 +54,22 @@ class Quota:
         """Requests being worked on."""
         self.peak_in_flight = 0
         """The most that were ever worked on at once."""
-        self._last_accepted = float("-inf")
-        self._last = float("-inf")
+        self._last = -math.inf
+        self._granted: deque[float] = deque()
         self._burst_left = 0
 
     def enter(self, now: float, settings: EmulatorSettings) -> Answer | None:
         """Count a request and let it in, or return its 429. One let in must `leave`."""
         self.total.add(now)
-        refusal: Answer | None = None
-        if not self._has_rate(now, settings):
-            refusal = self.refuse(now, settings)
-        elif settings.max_concurrency and self.in_flight >= settings.max_concurrency:
-            refusal = self.refuse(now, settings, code=420)
+        idle_s = now - self._last
         self._last = now
-        if refusal is not None:
-            return refusal
+        if settings.max_concurrency and self.in_flight >= settings.max_concurrency:
+            return self.refuse(now, settings, code=420)
+        if settings.quota_rate and not self._has_rate(
+            now, idle_s, settings.quota_rate, settings.quota_burst
+        ):
+            return self.refuse(now, settings)
         self.accepted.add(now)
-        self._last_accepted = now
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         return None
@@ -78,20 +78,18 @@ class Quota:
         """Note that a request that was let in is answered."""
         self.in_flight -= 1
 
-    def _has_rate(self, now: float, settings: EmulatorSettings) -> bool:
-        rate = settings.quota_rate
-        if rate is None:
-            return True
-        if now - self._last >= _WINDOW_S:
-            self._burst_left = settings.quota_burst
-        if rate < 1:
-            within = now - self._last_accepted >= 1 / rate
-        else:
-            within = self.accepted.held(now) < int(rate)
-        if not within and self._burst_left > 0:
+    def _has_rate(self, now: float, idle_s: float, rate: float, burst: int) -> bool:
+        limit = math.ceil(rate)
+        if idle_s >= _WINDOW_S:
+            self._burst_left = burst
+        while len(self._granted) > limit:
+            self._granted.popleft()
+        if len(self._granted) == limit and now - self._granted[0] < limit / rate:
+            if not self._burst_left:
+                return False
             self._burst_left -= 1
-            return True
-        return within
+        self._granted.append(now)
+        return True
 
     def refuse(
         self,
@@ -106,12 +104,12 @@ class Quota:
         code = code or settings.throttle_code
         wait_s = settings.retry_after_s if retry_after_s is None else retry_after_s
         headers: dict[str, str] = {}
-        if wait_s is not None:
-            headers["Retry-After"] = (
-                formatdate(now + wait_s, usegmt=True)
-                if settings.retry_after_form == "date"
-                else f"{wait_s:g}"
-            )
+        if wait_s is not None and settings.retry_after_form == "date":
+            # A date is measured against the answer's own, which follows the same clock.
+            headers["Date"] = formatdate(now, usegmt=True)
+            headers["Retry-After"] = formatdate(now + wait_s, usegmt=True)
+        elif wait_s is not None:
+            headers["Retry-After"] = f"{wait_s:g}"
         if settings.throttle_form == "plain":
             return Answer(429, b"Too Many Requests", headers, "text/plain")
         answer = gateway(429, code, _TEXTS.get(code, "Too Many Requests"))

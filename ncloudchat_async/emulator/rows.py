@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from sqlite3 import IntegrityError
 from typing import Any, Literal
 
 import msgspec
@@ -130,22 +131,28 @@ def add_rows(project: Project, noun: Noun, rows: Iterable[Mapping[str, object]])
     Raises:
         ValueError: A field has the wrong type, a needed one is missing, or an id exists.
     """
-    build = _BUILDERS[noun]
-    built: list[Row] = []
-    for given in rows:
-        fields = dict(given)
-        created = fields.get("created_at")
-        if isinstance(created, str):
-            at = datetime.fromisoformat(created).timestamp()
-        else:
-            at = project.now() if created is None else float(str(created))
-        fields["created_at"] = project.stamp(at)
-        try:
-            built.append(build(project, fields, at))
-        except (msgspec.ValidationError, KeyError) as error:
-            raise ValueError(f"Not a row of {noun}: {error}") from error
-    project.store.add_many(_TABLES[noun], built)
-    return [row.id for row in built]
+    ids: list[str] = []
+
+    def built() -> Iterator[Row]:
+        for given in rows:
+            row = _built(project, noun, given)
+            ids.append(row.id)
+            yield row
+
+    try:
+        project.store.add_many(_TABLES[noun], built())
+    except (msgspec.ValidationError, KeyError, IntegrityError) as error:
+        raise ValueError(f"Not a row of {noun}: {error}") from error
+    return ids
+
+
+def _built(project: Project, noun: Noun, given: Mapping[str, object]) -> Row:
+    created = given.get("created_at")
+    if isinstance(created, str):
+        at = datetime.fromisoformat(created).timestamp()
+    else:
+        at = project.now() if created is None else float(str(created))
+    return _BUILDERS[noun](project, {**given, "created_at": project.stamp(at)}, at)
 
 
 def _member(project: Project, fields: dict[str, Any], at: float) -> Row:
@@ -232,14 +239,11 @@ def churn(
         index = {"first": 0, "last": held - 1}.get(where, chance.randrange(max(held, 1)))
         found = project.store.ids(table, listing, 1, max(index, 0))
         if insert:
-            at = project.now() if where == "last" or not found else _near(project, table, found[0])
+            last = where == "last" or not found
+            at = project.now() if last else float(project.store.created_s(table, found[0]))
             add_rows(project, noun, [_filler(noun, ids, at - (where == "first"), chance)])
         elif found:
             project.store.remove(table, found[0])
-
-
-def _near(project: Project, table: Table, row_id: str) -> float:
-    return project.store.created_s(table, row_id)
 
 
 def _filler(noun: Noun, ids: list[str], at: float, chance: random.Random) -> dict[str, object]:

@@ -74,7 +74,11 @@ class Emulator(Controls):
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     async def __aenter__(self) -> Self:
-        self._port = await self._server.start(self._host, self._port)
+        try:
+            self._port = await self._server.start(self._host, self._port)
+        except BaseException:
+            await self._close()
+            raise
         return self
 
     async def __aexit__(
@@ -83,8 +87,13 @@ class Emulator(Controls):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._server.stop()
-        self._server.project.store.close()
+        await self._close()
+
+    async def _close(self) -> None:
+        try:
+            await self._server.stop()
+        finally:
+            self._server.project.store.close()
 
     def _run(self, work: Callable[[], _T]) -> _T:
         return work()

@@ -200,6 +200,8 @@ class Server:
                 reply.halved, reply.rest_after_s = True, fault.delay_s
             case "malformed" if reply.answer is not None:
                 reply.answer.body = reply.answer.body[: len(reply.answer.body) // 2]
+            case "hang_up":
+                reply.hang_up = True
             case "twice" if call.route.writes:
                 self._carry_out(call)
             case _:
@@ -241,6 +243,8 @@ class _Reply(msgspec.Struct):
     """Send half of the body first."""
     rest_after_s: float | None = None
     """Seconds until the other half; None closes the connection instead."""
+    hang_up: bool = False
+    """Close the connection after the answer, without saying so in it."""
 
 
 async def _read(request: web.BaseRequest, limit: int) -> bytes | None:
@@ -249,6 +253,8 @@ async def _read(request: web.BaseRequest, limit: int) -> bytes | None:
         return b""
     if (request.content_length or 0) > limit:
         return None
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -269,18 +275,29 @@ async def _send(request: web.BaseRequest, reply: _Reply) -> web.StreamResponse:
     if answer is None:
         _close(request)
         return web.Response()
-    if not reply.halved:
-        return _response(answer)
+    if reply.halved:
+        return await _send_halved(request, answer, reply.rest_after_s)
+    response = _response(answer)
+    if reply.hang_up:
+        await response.prepare(request)
+        await response.write_eof()
+        _close(request)
+    return response
+
+
+async def _send_halved(
+    request: web.BaseRequest, answer: Answer, rest_after_s: float | None
+) -> web.StreamResponse:
     half = len(answer.body) // 2
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_type = answer.content_type
     response.content_length = len(answer.body)
     await response.prepare(request)
     await response.write(answer.body[:half])
-    if reply.rest_after_s is None:
+    if rest_after_s is None:
         _close(request)
     else:
-        await asyncio.sleep(reply.rest_after_s)
+        await asyncio.sleep(rest_after_s)
         await response.write(answer.body[half:])
     return response
 

@@ -104,12 +104,12 @@ class Endpoint(Generic[T]):
         repeatable: bool | None = None,
         name: str | None = None,
     ) -> None:
-        self.method: Final = method
-        self.path: Final = path
-        self.returns: Final = returns
-        self.envelope: Final = envelope
-        self.repeatable: Final = method in _REPEATABLE if repeatable is None else repeatable
-        self.name = name or f"{method} {path}"
+        self.method: Final[str] = method
+        self.path: Final[str] = path
+        self.returns: Final[type[T]] = returns
+        self.envelope: Final[tuple[str, ...]] = envelope
+        self.repeatable: Final[bool] = method in _REPEATABLE if repeatable is None else repeatable
+        self.name: str = name or f"{method} {path}"
         self._parts: Final = re.split(r"\{(\w+)\}", path)
         self.decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(
             _enveloped(returns, envelope[0]) if envelope else returns

@@ -65,6 +65,7 @@ class RateSemaphore:
         "_limit",
         "_loop",
         "_now",
+        "_opens_at",
         "_pace",
         "_passed",
         "_paused_until",
@@ -91,6 +92,7 @@ class RateSemaphore:
         self._passed = 0  # interactive grants since a bulk one, while bulk waits
         self._leased: deque[float] = deque()  # moments of permits booked and not used
         self._asked: asyncio.Future[float] | None = None
+        self._opens_at = 0.0  # when the next permit was due, the last time none was
         self._busy_since = 0.0
         self._soonest = math.inf  # no waiter's deadline is earlier
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,7 +151,11 @@ class RateSemaphore:
         if self._in_use >= self._limit or self._interactive or self._bulk or self._closed:
             return False
         now = self._now()
-        if now < self._paused_until or self._take(now, now) is None:
+        if now < self._paused_until:
+            return False
+        moment = self._take(now, now)
+        if moment > now:
+            self._opens_at = moment
             return False
         self._in_use += 1
         return True
@@ -239,36 +245,39 @@ class RateSemaphore:
                     future.set_result(None)
 
     def _retime(self, interval: float) -> None:
-        """Go on at another pace; a permit booked for later is booked anew."""
+        """Go on at another pace."""
+        if interval > self._interval:
+            self._leased.clear()  # they were spaced for a faster pace
         self._interval = interval
         self._ahead = (self._quota.burst - 1) * interval
-        now = self._now()
-        while self._leased and self._leased[-1] > now + interval:
-            self._leased.pop()
         if self._interactive or self._bulk:
             self._dispatch()
 
-    def _take(self, now: float, since: float) -> float | None:
-        """Take a permit that is due; None when there is none before `_opens_at`."""
+    def _take(self, now: float, since: float) -> float:
+        """Take a permit that is due and return its moment, or return when to ask again.
+
+        A moment after `now` means that none was taken.
+        """
         leased = self._leased
         while leased:
-            if leased[0] > now:
-                return None
-            moment = leased.popleft()
-            if moment >= since or (moment >= now - SLACK_S and moment >= self._paused_until):
+            moment = leased[0]
+            if moment > now:
+                return moment
+            leased.popleft()
+            if moment >= now - SLACK_S and moment >= self._paused_until:
                 return moment
         if self._asked is not None:
-            return None
+            return math.inf
         store = self._store
-        start = store.reserve(store.lease, since, self._interval, self._ahead)
+        n = store.lease
+        start = store.reserve(n, now, since, self._interval, self._ahead)
         if isinstance(start, asyncio.Future):
             self._asked = start
             start.add_done_callback(self._answered)
-            return None
-        if start <= now and store.lease == 1:
-            return start
-        self._book(start, store.lease)
-        return self._take(now, since) if start <= now else None
+            return math.inf
+        if n > 1 and start <= now:
+            self._book(start + self._interval, n - 1)
+        return start
 
     def _book(self, start: float, n: int) -> None:
         self._leased.extend(start + i * self._interval for i in range(n))
@@ -282,10 +291,10 @@ class RateSemaphore:
     def _forecast(self, now: float, priority: Priority) -> float:
         """Earliest moment of a grant to a caller who joins the queue now."""
         ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
-        start = max(now, self._paused_until)
-        if self._leased:
-            start = max(start, self._leased[0])
-        return start + ahead * self._interval
+        return (
+            max(now, self._paused_until, self._opens_at if self._asked is None else now)
+            + ahead * self._interval
+        )
 
     def _enqueue(self, now: float, priority: Priority, deadline: float) -> _Waiter:
         loop = asyncio.get_running_loop()
@@ -333,9 +342,9 @@ class RateSemaphore:
                 wake_at = min(wake_at, self._paused_until)
                 break
             moment = self._take(now, max(now - SLACK_S, self._busy_since, self._paused_until))
-            if moment is None:
-                if self._leased:
-                    wake_at = min(wake_at, self._leased[0])
+            if moment > now:
+                self._opens_at = moment
+                wake_at = min(wake_at, moment)
                 break
             self._in_use += 1
             self._next().popleft()[0].set_result(moment)

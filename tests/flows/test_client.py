@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import pickle
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
 
-from ncloudchat_async import Client, Event, Pool, Quota, Retry, Timeouts, errors
+from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts, errors
 from ncloudchat_async.emulator import Emulator, EmulatorThread, Fault
 
 
@@ -128,7 +130,7 @@ async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
     async with chat:
         with pytest.raises(errors.NotFoundError):
             await chat.channels.get("1")
-    assert [entry.path for entry in emulator.last_requests()] == ["/gateway/v1/api/channels/1"]
+    assert [entry.path for entry in emulator.requests] == ["/gateway/v1/api/channels/1"]
 
 
 async def test_views_share_pool_and_quota(emulator: Emulator) -> None:
@@ -245,3 +247,65 @@ async def test_a_registration_is_settled_by_its_id(
     member = await chat.members.register("user-1", "Kim")
     assert member == await chat.members.get("user-1")
     assert await chat.members.count() == 1
+
+
+async def test_any_call_can_be_fanned_out(chat: Client, emulator: Emulator) -> None:
+    """A bounded number of calls runs at once, and a failure is the result of its item."""
+    users = [(f"user-{i}", "Kim") for i in range(40)] + [("user-7", "Lee")]
+    async with chat.run_many(lambda u: chat.members.register(*u), users) as results:
+        failed = [(r.item, type(r.error)) async for r in results if r.error is not None]
+    assert [kind for _, kind in failed] == [errors.ConflictError]
+    assert await chat.members.count() == 40
+
+
+async def test_latest_messages_of_many_channels(chat: Client, emulator: Emulator) -> None:
+    """The newest come first, also of those that share a second."""
+    channels = [await chat.channels.create(f"room {i}") for i in range(5)]
+    for channel in channels[:-1]:
+        for i in range(4):
+            await chat.messages.send(channel.id, f"{channel.name}: {i}")
+    ids = [c.id for c in channels] + ["..", "unknown"]
+    async with chat.messages.latest(ids, n=2) as results:
+        found = {r.item: r async for r in results}
+    for channel in channels[:-1]:
+        rows = found[channel.id].value
+        assert rows is not None
+        assert [m.content for m in rows] == [f"{channel.name}: 3", f"{channel.name}: 2"]
+    assert not found[channels[-1].id].value
+    assert isinstance(found[".."].error, errors.ConfigError)
+    with pytest.raises(errors.ConfigError, match="n must be"):
+        chat.messages.latest([], n=0)
+
+
+async def test_a_doubt_is_settled_by_looking(chat: Client, emulator: Emulator) -> None:
+    """A lost answer becomes a message or a free way to send again."""
+    channel = await chat.channels.create("notice")
+    for number, action in ((1, "drop_after"), (2, "drop_before")):
+        emulator.faults.add(Fault("sendMessage", action, nth=number))  # type: ignore[arg-type]
+    begun = datetime.now(UTC)
+    for text, status in (("first", "sent"), ("second", "not_sent")):
+        with pytest.raises(errors.OutcomeUnknownError):
+            await chat.messages.send(channel.id, text)
+        found = await chat.messages.find_sent(channel.id, text, since=begun, settle_s=0)
+        assert found.status == status
+    with pytest.raises(errors.ConfigError, match="aware"):
+        await chat.messages.find_sent(channel.id, "x", since=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+async def test_a_journalled_job_goes_on(chat: Client, emulator: Emulator, tmp_path: Path) -> None:
+    """Stopped half way and begun again, a job sends exactly the rest."""
+    channels = [await chat.channels.create(f"room {i}") for i in range(10)]
+    deliveries = [Delivery(c.id, f"hello {c.name}") for c in channels for _ in range(5)]
+    emulator.faults.add(Fault("sendMessage", "drop_after", every=7))
+    emulator.faults.add(Fault("sendMessage", "drop_before", every=11))
+    journal = tmp_path / "job.journal"
+    async with chat.messages.send_many(deliveries, journal=journal, settle_s=0.01) as job:
+        async for _ in job:
+            if job.report.sent >= 20:
+                break
+    async with chat.messages.send_many(deliveries, journal=journal, settle_s=0.01) as job:
+        outcomes = [outcome async for outcome in job]
+    assert len(outcomes) == 50
+    assert {o.status for o in outcomes} <= {"sent", "skipped"}
+    audit = emulator.audit([(d.channel_id, d.content) for d in deliveries])
+    assert (*audit.missing, *audit.duplicated, *audit.extra) == ()

@@ -1,0 +1,203 @@
+"""The demo: emulator, fan-out and reading back, with an account of every single message."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+from cyclopts import Parameter, validators
+
+from ncloudchat_async.bulk import Status
+from ncloudchat_async.cli.demo_worker import Event, Made, Phase, Read, Went, Work, deliveries
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.running import DONE, FAILED, UNKNOWN, Failure, run_async
+from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
+
+__all__ = ["Account", "demo", "take_account"]
+
+_EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
+_Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+
+
+def demo(
+    *,
+    channels: _Count = 200,
+    messages: _Count = 5000,
+    quota: _Count = 500,
+    window: _Count = 2,
+    drop_every: _Count | None = None,
+) -> int:
+    """Send thousands of messages to an emulator, read all back and account for each.
+
+    Starts the emulator with a quota, creates the channels, fans the messages out, reads
+    every channel and message, and prints what became of them. Exit code 0 means that each
+    message was read back exactly once; 5 that some are in doubt and did not arrive; 1 that
+    one failed, is missing or came twice.
+
+    Example: `ncloudchat demo --channels 20 --messages 500 --drop-every 50`
+
+    Args:
+        channels: Channels to create.
+        messages: Messages to send, spread over the channels in turn.
+        quota: Requests per second that the emulator allows and the client is told.
+        window: Pages in flight while a list is read.
+        drop_every: Lose the answer of every so manieth send after it was applied. Such a
+            send ends as unknown, since it must not be repeated.
+    """
+    work = Work(channels=channels, messages=messages, rate=quota, window=window)
+    return run_async(lambda _: _demo(work, drop_every))
+
+
+async def _demo(work: Work, drop_every: int | None) -> int:
+    settings = EmulatorSettings(quota_rate=work.rate)
+    async with Emulator(settings=settings) as emulator:
+        if drop_every is not None:
+            emulator.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
+        with Progress() as progress:
+            events = await _run_worker(emulator, work, progress)
+        stats = emulator.stats
+    account = take_account(work.messages, events)
+    _print(_rows(account, events, stats, work))
+    return account.exit_code
+
+
+async def _run_worker(emulator: Emulator, work: Work, progress: Progress) -> list[Event]:
+    """Run the worker to its end and return what it told."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ncloudchat_async.cli.demo_worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # Ctrl-C is for the demo, which ends its worker itself.
+        start_new_session=True,
+        env={
+            **os.environ,
+            "NCLOUDCHAT_BASE_URL": emulator.base_url,
+            "NCLOUDCHAT_PROJECT_ID": emulator.project_id,
+            "NCLOUDCHAT_API_KEY": emulator.api_key,
+        },
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    events: list[Event] = []
+    try:
+        process.stdin.write(msgspec.json.encode(work) + b"\n")
+        show = _Stages(work, progress).show
+        async for line in process.stdout:
+            event = _EVENT.decode(line)
+            events.append(event)
+            show(event)
+        if await process.wait():
+            raise Failure(f"the demo's worker ended with exit code {process.returncode}")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return events
+
+
+class _Stages:
+    """Shows the worker's events as stages of progress."""
+
+    _LABELS: Final = {Made: "channels created", Went: "messages sent", Read: "messages read"}
+
+    def __init__(self, work: Work, progress: Progress) -> None:
+        self._totals = {Made: work.channels, Went: work.messages, Read: work.messages}
+        self._progress = progress
+        self._kind: type[Event] | None = None
+
+    def show(self, event: Event) -> None:
+        """Move the bar of the event's stage."""
+        kind = type(event)
+        label = self._LABELS.get(kind)
+        if label is None:
+            return
+        if kind is not self._kind:
+            self._kind = kind
+            self._progress.stage(label, self._totals[kind])
+        self._progress.advance()
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the demo's messages."""
+
+    sent: int
+    failed: int
+    unknown: int
+    unknown_arrived: int
+    """Unknown, and read back all the same."""
+    read_back: int
+    missing: int
+    """Said to be sent, and not read back."""
+    duplicated: int
+    """Copies beyond the first."""
+    strange: int
+    """Read back without being sent, or said to have failed."""
+    exact: bool
+    """Whether each message was read back exactly once, and nothing else."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every message was read back exactly once, 5 when only doubt is left."""
+        if self.exact and not self.failed:
+            return DONE
+        wrong = self.failed or self.missing or self.duplicated or self.strange
+        return FAILED if wrong else UNKNOWN
+
+
+def take_account(messages: int, events: list[Event]) -> Account:
+    """Compare what was to be sent, what was said of it, and what was read back."""
+    channel_ids = [event.channel_id for event in events if isinstance(event, Made)]
+    status: dict[str, Status] = {e.ref: e.status for e in events if isinstance(e, Went)}
+    read = Counter((e.channel_id, e.content) for e in events if isinstance(e, Read))
+    wanted = {
+        (item.channel_id, item.content): status.get(item.ref or "")
+        for item in deliveries(channel_ids, messages)
+    }
+    said = Counter(status.values())
+    return Account(
+        sent=said["sent"],
+        failed=said["failed"],
+        unknown=said["unknown"],
+        unknown_arrived=sum(wanted[key] == "unknown" for key in read if key in wanted),
+        read_back=read.total(),
+        missing=sum(what == "sent" and key not in read for key, what in wanted.items()),
+        duplicated=sum(times - 1 for times in read.values()),
+        strange=sum(wanted.get(key) in {None, "failed", "skipped"} for key in read),
+        exact=read == dict.fromkeys(wanted, 1),
+    )
+
+
+def _rows(
+    account: Account, events: list[Event], stats: Stats, work: Work
+) -> Iterator[tuple[str, str]]:
+    """Say each figure in words."""
+    took = {event.name: event.seconds for event in events if isinstance(event, Phase)}
+    sending = took["send"]
+    rate = (account.sent + account.unknown_arrived) / sending
+    yield "sent", f"{account.sent:,}"
+    yield "failed", f"{account.failed:,}"
+    arrived = f" ({account.unknown_arrived:,} of them read back)" if account.unknown else ""
+    yield "unknown", f"{account.unknown:,}{arrived}"
+    yield "seconds", f"{sending:.2f} to send, {sum(took.values()):.2f} in all"
+    yield "rate reached", f"{rate:,.1f}/s of {work.rate:,.0f}/s, {rate / work.rate:.1%}"
+    yield "most requests in any second", f"{stats.peak_per_second:,}"
+    yield "answers 429", f"{stats.throttled:,}"
+    yield "messages read back", f"{account.read_back:,}"
+    yield "missing", f"{account.missing:,}"
+    yield "duplicated", f"{account.duplicated:,}"
+
+
+def _print(rows: Iterator[tuple[str, str]]) -> None:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("figure", "value", box=SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
