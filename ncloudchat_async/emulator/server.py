@@ -253,6 +253,8 @@ async def _read(request: web.BaseRequest, limit: int) -> bytes | None:
         return b""
     if (request.content_length or 0) > limit:
         return None
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:

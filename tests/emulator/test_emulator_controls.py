@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +155,21 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Not a store"):
         EmulatorThread(data=path)
     assert path.read_text().startswith("not a database")
+    other = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(other)) as database:
+        database.execute("CREATE TABLE t (x)")
+    with pytest.raises(ValueError, match="version 0"):
+        EmulatorThread(data=other)
+
+
+def test_the_plugin_imports_nothing_until_a_fixture_is_used() -> None:
+    """Pytest loads the plugin in every project, so it must not bring the emulator with it."""
+    code = (
+        "import sys, ncloudchat_async.pytest_plugin;"
+        "print('ncloudchat_async.emulator' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def control(api: Api, method: str, name: str, body: object = None) -> Any:

@@ -36,7 +36,8 @@ members = st.lists(
 )
 KEYS = ["id", "member_id", "name", "online", "deleted", "memo", "customField", "unknown"]
 member_keys = st.sampled_from([*KEYS, "notifications.push", "notifications.none", "name.x"])
-filters = st.dictionaries(member_keys, scalars | st.lists(texts, max_size=2), max_size=3)
+nested = st.lists(texts, max_size=2) | st.fixed_dictionaries({"push": st.none() | st.booleans()})
+filters = st.dictionaries(member_keys | st.just("notifications"), scalars | nested, max_size=3)
 sorts = st.none() | st.tuples(
     st.sampled_from([*KEYS, "created_at", "createdAt", "updated_at", "device_type"]),
     st.sampled_from(["1", "-1", 1, -1]),
