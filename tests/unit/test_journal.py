@@ -41,7 +41,9 @@ def writer(path: Path) -> Iterator[JournalWriter]:
     """A new journal with one delivery of each state."""
     writer = opened(path)
     batch = Batch()
-    batch.plans = [(seq, "c", f"text {seq}", f"r{seq}") for seq in range(5)]
+    batch.plans = {
+        seq: (seq, "c", f"text {seq}", f"r{seq}", "planned", 0, None) for seq in range(5)
+    }
     batch.intents = [(1000 + seq, seq) for seq in range(1, 5)]
     writer.write(batch)
     batch = Batch()
@@ -217,7 +219,7 @@ async def test_intents_are_committed_in_groups(path: Path) -> None:
 
     class Counted(JournalWriter):
         def write(self, batch: Batch) -> None:
-            writes.append(len(batch.intents))
+            writes.append(sum(plan[4] == "sending" for plan in batch.plans.values()))
             super().write(batch)
 
     journal = await Journal.open(lambda: Counted.open(path, BINDING, created_ms=0))
