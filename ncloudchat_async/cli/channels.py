@@ -48,7 +48,7 @@ def list_(
 ) -> int:
     """List channels.
 
-    Example: `ncloudchat channels list --filter type=PUBLIC --sort=-created_at --limit 10`
+    Example: `ncloudchat channels list --filter type=PUBLIC --sort -created_at --limit 10`
 
     Args:
         count: Print only how many there are.

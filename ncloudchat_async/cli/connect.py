@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Never, Self
 
+import msgspec
 from cyclopts import Group, Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.profiles import find_profile
 from ncloudchat_async.client import Client
-from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry, Timeouts
+from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry
 from ncloudchat_async.wire.endpoint import Request
+from ncloudchat_async.wire.observe import Observer
 
 __all__ = ["CONNECTION", "Connection", "DryClient", "PlannedError"]
 
@@ -26,8 +28,8 @@ class Connection:
             NCLOUDCHAT_PROJECT_ID and NCLOUDCHAT_API_KEY, then the profile in use.
         rate: Most requests per second; without it the client finds the platform's limit.
         max_in_flight: Most requests at once.
-        deadline: Seconds that one call may take, waits included; without it 60 for a single
-            call, and no bound for those of a bulk command.
+        deadline: Seconds that the command may take; then no further call begins, and the exit
+            code is 4.
         allow_insecure: Accept plain http to another machine: the key travels in the clear.
     """
 
@@ -37,8 +39,11 @@ class Connection:
     deadline: float | None = None
     allow_insecure: Annotated[bool, Parameter(negative=())] = False
 
-    def client(self) -> Client:
+    def client(self, observer: Observer | None = None) -> Client:
         """Make the client, not yet open.
+
+        Args:
+            observer: Is told of every attempt.
 
         Raises:
             Failure: The profile cannot be used.
@@ -46,16 +51,15 @@ class Connection:
         """
         profile = find_profile(self.profile)
         quota = Quota(rate=self.rate, max_in_flight=self.max_in_flight)
-        timeouts = Timeouts() if self.deadline is None else Timeouts(deadline_s=self.deadline)
         if profile is None:
-            return Client(quota=quota, timeouts=timeouts, allow_insecure=self.allow_insecure)
+            return Client(quota=quota, observer=observer, allow_insecure=self.allow_insecure)
         return Client(
             profile.project_id,
             profile.api_key,
             # Not the environment's: a profile's key goes to the profile's host only.
             base_url=profile.base_url or DEFAULT_BASE_URL,
             quota=quota,
-            timeouts=timeouts,
+            observer=observer,
             allow_insecure=self.allow_insecure,
         )
 
@@ -66,9 +70,11 @@ CONNECTION: Final = Connection()
 class PlannedError(Exception):
     """Carries the request that a dry run would have sent."""
 
-    def __init__(self, request: Request[object]) -> None:
+    def __init__(self, request: Request[Any]) -> None:
         super().__init__(request.endpoint.name)
-        self.request = request
+        body = None if request.body is None else msgspec.json.decode(request.body)
+        self.row: Final = {"method": request.endpoint.method, "path": request.target, "body": body}
+        """The request, for people and programs to read."""
 
 
 class DryClient(Client):

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async.cli.inputs import read_records, text_of
+from ncloudchat_async.cli.inputs import Source, read_records, text_of
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 
@@ -85,7 +85,7 @@ def reject(
 
 @app.command
 def request_many(
-    source: Path,
+    source: Source,
     *,
     size: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100,
     change: Change = CHANGE,

@@ -14,11 +14,23 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.running import USAGE, Failure
 
-__all__ = ["STDIN", "From", "Record", "cell", "open_text", "read_ids", "read_records", "text_of"]
+__all__ = [
+    "STDIN",
+    "From",
+    "Record",
+    "Source",
+    "cell",
+    "open_text",
+    "read_ids",
+    "read_records",
+    "text_of",
+]
 
 STDIN: Final = Path("-")
-From = Annotated[Path | None, Parameter(name="--from")]
-"""The option of bulk forms: a file, or `-` for stdin."""
+Source = Annotated[Path, Parameter(allow_leading_hyphen=True)]
+"""A file, or `-` for stdin, which looks like an option but is none."""
+From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
+"""The option of bulk forms."""
 _Form = Literal["csv", "jsonl", "lines"]
 _SUFFIXES: Final[Mapping[str, _Form]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])

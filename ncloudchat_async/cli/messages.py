@@ -8,7 +8,7 @@ from cyclopts import App, Parameter, validators
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.channels import CHANNEL_IDS
-from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_records, text_of
+from ncloudchat_async.cli.inputs import From, Source, open_text, read_ids, read_records, text_of
 from ncloudchat_async.cli.running import USAGE, Failure
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -95,7 +95,7 @@ def send(
     channel_id: str,
     content: str | None = None,
     *,
-    content_from: Path | None = None,
+    content_from: Source | None = None,
     change: Change = CHANGE,
     common: Common = COMMON,
 ) -> int:

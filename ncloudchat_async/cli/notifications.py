@@ -1,11 +1,10 @@
 """Commands on the push settings of members."""
 
-from pathlib import Path
 from typing import Any, Final
 
 from cyclopts import App
 
-from ncloudchat_async.cli.inputs import From, open_text, read_ids
+from ncloudchat_async.cli.inputs import From, Source, open_text, read_ids
 from ncloudchat_async.cli.members import USER_IDS
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -48,7 +47,7 @@ def get(*user_ids: str, source: From = None, common: Common = COMMON) -> int:
 @app.command(name="set")
 def set_(
     *user_ids: str,
-    token_from: Path | None = None,
+    token_from: Source | None = None,
     device: str | None = None,
     os: str | None = None,
     push: bool | None = None,

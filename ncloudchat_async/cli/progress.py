@@ -44,7 +44,7 @@ class Progress:
         self._begun = clock()
         self._shown = 0.0
         self._label = ""
-        self._done = 0
+        self._done = self._first = 0
         self._total: int | None = None
         self._note = ""
 
@@ -69,9 +69,9 @@ class Progress:
             done: How many were done before.
         """
         self.end()
-        self._label, self._total, self._done, self._note = label, total, done, ""
+        self._label, self._total, self._note = label, total, ""
+        self._done = self._first = done
         self._begun = self._shown = self._clock()
-        self._first = done
         self._view.begin(label, total, done)
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
@@ -86,10 +86,10 @@ class Progress:
             self._view.line(self._summary(now))
 
     def end(self) -> None:
-        """End the stage, if one is open, with a last line."""
-        if self._label:
+        """End the stage, if one is open, with a last line; one in which nothing came has none."""
+        if self._label and self._done > self._first:
             self._view.line(self._summary(self._clock()))
-            self._label = ""
+        self._label = ""
 
     def _summary(self, now: float) -> str:
         passed = now - self._begun

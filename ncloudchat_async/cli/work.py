@@ -46,7 +46,7 @@ Item = TypeVar("Item")
 RowT = TypeVar("RowT", bound=Row)
 Value = TypeVar("Value")
 
-_BULK: Final = Retry(max_retry_after_s=900.0)
+BULK: Final = Retry(max_retry_after_s=900.0)
 """A job may wait a quarter of an hour when the platform asks for it."""
 
 
@@ -70,12 +70,12 @@ class Listing:
     Args:
         filter: `field=value`, several times for several fields, or a JSON object; the
             platform compares whole values of the documented fields.
-        sort: A field, with `-` before it for descending: `--sort=-created_at`.
+        sort: A field, with `-` before it for descending: `--sort -created_at`.
         limit: Rows to stop after.
     """
 
     filter: Annotated[tuple[str, ...], Parameter(negative=())] = ()
-    sort: str | None = None
+    sort: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     limit: int | None = None
 
     def fields(self) -> dict[str, object] | None:
@@ -182,7 +182,7 @@ def list_rows(
                             rows.write(item)
         return DONE
 
-    return run_async(run)
+    return run_async(run, deadline_s=common.connection.deadline)
 
 
 def count_rows(count: Callable[[Client], Awaitable[int]], common: Common) -> int:
@@ -213,7 +213,7 @@ def one(
             rows.write(value)
         return DONE
 
-    return run_async(run)
+    return run_async(run, deadline_s=common.connection.deadline)
 
 
 def each(
@@ -227,7 +227,7 @@ def each(
     """Make a call for every item, a bounded number at once, and write what they give.
 
     One failure does not stop the rest, unless every further call would fail too. What failed
-    is named on stderr. After SIGINT or SIGTERM no further call begins.
+    is named on stderr. After a signal or the deadline no further call begins.
 
     Returns:
         0; 1 when some failed, 5 when for some nobody knows; what a fatal error means.
@@ -244,12 +244,10 @@ def each(
                 if isinstance(items, Collection) and len(items) == 1:
                     _write(rows, await call(chat, *items))
                     return DONE
-                view = chat.with_options(
-                    priority="bulk", deadline_s=common.connection.deadline, retry=_BULK
-                )
+                view = chat.with_options(priority="bulk", deadline_s=None, retry=BULK)
                 return await _Bulk(noun, rows, interrupts).run(view, call, items)
 
-    return run_async(run)
+    return run_async(run, deadline_s=common.connection.deadline)
 
 
 async def _plan(call: Awaitable[object], rows: Rows) -> None:
@@ -257,9 +255,7 @@ async def _plan(call: Awaitable[object], rows: Rows) -> None:
     try:
         await call
     except PlannedError as planned:
-        request = planned.request
-        body = None if request.body is None else msgspec.json.decode(request.body)
-        rows.write({"method": request.endpoint.method, "path": request.target, "body": body})
+        rows.write(planned.row)
 
 
 def _write(rows: Rows, value: object) -> None:
@@ -308,7 +304,7 @@ class _Bulk:
         sys.stderr.write(printable(f"{_name_of(item)}: {error}") + "\n")
 
     def _code(self) -> int:
-        if self._interrupts.signal is not None:
+        if self._interrupts.code is not None:
             return self._interrupts.code
         if self._fatal is not None:
             return code_of(self._fatal)
