@@ -7,6 +7,7 @@ are requests on the wire.
 
 import errno
 import math
+import os
 import socket
 import ssl
 import zlib
@@ -29,11 +30,19 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
-__all__ = ["AiohttpTransport", "Transport", "open_transport"]
+__all__ = [
+    "CONNECT_SHARE",
+    "KEY_HEADER",
+    "AiohttpTransport",
+    "Transport",
+    "failure_of",
+    "open_transport",
+]
 
-_KEY_HEADER: Final = "x-api-key"
+KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
-_CONNECT_SHARE: Final = 0.98
+_VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
+CONNECT_SHARE: Final = 0.98
 """Share of an attempt's time that connecting may take, so that its timer always fires
 before the attempt's own and the attempt is known not to have been sent."""
 
@@ -110,7 +119,7 @@ class AiohttpTransport:
 
     def use_key(self, key: Secret) -> None:
         """Send this key from the next attempt on."""
-        self._headers[_KEY_HEADER] = key.reveal()
+        self._headers[KEY_HEADER] = key.reveal()
 
     async def perform(self, request: Request[Any], timeout_s: float | None) -> Response:
         """Send a request once and read its complete answer: see `Transport.perform`."""
@@ -139,7 +148,7 @@ class AiohttpTransport:
         except TimeoutError:
             failure = NoReplyError("no complete answer in time")
         except (aiohttp.ClientError, OSError, zlib.error, ValueError) as error:
-            failure = _failure_of(error)
+            failure = failure_of(error)
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
@@ -160,7 +169,7 @@ class AiohttpTransport:
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
         connect_s = self._connect_s
         if timeout_s is not None:
-            share = timeout_s * _CONNECT_SHARE
+            share = timeout_s * CONNECT_SHARE
             connect_s = share if connect_s is None else min(connect_s, share)
         # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
         return aiohttp.ClientTimeout(total=timeout_s, connect=connect_s, ceil_threshold=math.inf)
@@ -188,16 +197,27 @@ def open_transport(
     session: aiohttp.ClientSession | None = None,
     trust_env: bool = False,
 ) -> Transport:
-    """Open a way to the server for the running event loop."""
+    """Open a way to the server for the running event loop.
+
+    The direct one is taken where nothing it leaves out is asked for: no borrowed session,
+    no proxies, and not `NCLOUDCHAT_TRANSPORT=public` in the environment.
+    """
+    from ncloudchat_async.wire import direct  # noqa: PLC0415 - it shares this module's errors
+
     headers = {
         _PROJECT_HEADER: project_id,
         "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
         "Accept": "application/json",
         "Content-Type": "application/json",
     }
-    transport = AiohttpTransport(
-        base_url, headers, timeouts=timeouts, pool=pool, session=session, trust_env=trust_env
-    )
+    public = session is not None or trust_env or os.environ.get(_VARIABLE) == "public"
+    transport: Transport
+    if public or not direct.usable():
+        transport = AiohttpTransport(
+            base_url, headers, timeouts=timeouts, pool=pool, session=session, trust_env=trust_env
+        )
+    else:
+        transport = direct.DirectTransport(base_url, headers, timeouts=timeouts, pool=pool)
     transport.use_key(key)
     return transport
 
@@ -212,9 +232,9 @@ async def _once(
     except TimeoutError as error:
         if not isinstance(error, aiohttp.ConnectionTimeoutError):
             raise
-        failure = _failure_of(error)
+        failure = failure_of(error)
     except (aiohttp.ClientError, OSError) as error:
-        failure = _failure_of(error)
+        failure = failure_of(error)
     raise failure
 
 
@@ -232,7 +252,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], str], ...]] 
 )
 
 
-def _failure_of(error: Exception) -> TransportError:
+def failure_of(error: Exception) -> TransportError:
     """Tell by the type of an aiohttp error whether the request can have left."""
     kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
     return kind(f"{text} ({_reason(error)})")
