@@ -11,6 +11,7 @@ import inspect
 import math
 import socket
 import zlib
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
@@ -69,13 +70,17 @@ class DirectTransport:
         self._address: Final = _Address("GET", URL(base_url), headers=headers, loop=self._loop)
         self._head = _Head(self._address, None)
         self._connect_s: Final = math.inf if timeouts.connect_s is None else timeouts.connect_s
-        self._connect_timeout: Final = _connect_timeout(self._connect_s)
+        self._keepalive_s: Final = pool.keepalive_s
         self._max_body_bytes: Final = pool.max_body_bytes
-        self._bodies: Final[set[StreamReader]] = set()
+        self._busy: Final[set[_Line]] = set()
+        self._idle: Final[deque[_Line]] = deque()  # the longest idle first
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = math.inf
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
         self._connector: Final = aiohttp.TCPConnector(
             # The semaphore bounds concurrency; the connector's own limit is unfair.
             limit=0,
-            keepalive_timeout=pool.keepalive_s,
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=self._open_socket,
         )
@@ -92,30 +97,30 @@ class DirectTransport:
 
     async def perform(self, request: Request[Any], timeout_s: float | None) -> Response:
         """Send a request once and read its complete answer: see `Transport.perform`."""
-        loop = self._loop
-        deadline = math.inf if timeout_s is None else loop.time() + timeout_s
-        connection, protocol, transport = await self._connect(timeout_s)
-        timer = None
+        now = self._loop.time()
+        line = self._take(now) or await self._open(timeout_s)
+        line.deadline = math.inf if timeout_s is None else now + timeout_s
+        self._busy.add(line)
+        if line.deadline < self._alarm_at:
+            self._set_alarm(line.deadline)
         # The failure is raised outside of the except blocks, so that it holds no reference
         # to an aiohttp exception.
         failure: NcloudChatError
         try:
-            if timeout_s is not None:
-                timer = loop.call_at(deadline, protocol.set_exception, TimeoutError())
-            protocol.set_response_params(
+            line.protocol.set_response_params(
                 skip_payload=request.endpoint.method == "HEAD", read_until_eof=True
             )
-            self._head.write(transport, request)
-            message, payload = await protocol.read()
+            self._head.write(line.transport, request)
+            message, payload = await line.protocol.read()
             while 100 <= message.code < 200 and message.code != 101:
-                message, payload = await protocol.read()
+                message, payload = await line.protocol.read()
             if payload.is_eof():
                 body = payload.read_nowait(-1)
             else:
-                body = await self._read_on(message.headers, payload, deadline)
+                body = await self._read_on(line, message.headers, payload)
             if len(body) > self._max_body_bytes:
                 raise self._too_large()
-            connection.release()
+            self._give_back(line)
             return Response(message.code, message.headers, body)
         except TimeoutError:
             failure = NoReplyError("no complete answer in time")
@@ -124,68 +129,105 @@ class DirectTransport:
         except _BROKEN as error:
             failure = failure_of(error)
         finally:
-            if timer is not None:
-                timer.cancel()
-            connection.close()  # does nothing once it is released
+            if line in self._busy:
+                self._busy.remove(line)
+                line.connection.close()
         raise failure
 
-    async def _connect(
-        self, timeout_s: float | None
-    ) -> tuple[Connection, ResponseHandler, asyncio.Transport]:
-        """Take a connection from the pool, or open one; whatever fails, nothing was sent."""
-        if self._connector.closed:
+    def _take(self, now: float) -> "_Line | None":
+        """Take the connection that was idle for the shortest time, if one is still sound."""
+        while self._idle:
+            line = self._idle.pop()
+            # Anything that came unasked would be taken for the answer to the next request.
+            if (
+                now - line.idle_since <= self._keepalive_s
+                and line.protocol.is_connected()
+                and not line.protocol.should_close
+            ):
+                return line
+            line.connection.close()
+        return None
+
+    async def _open(self, timeout_s: float | None) -> "_Line":
+        """Open a connection; whatever fails, nothing was sent."""
+        if self._closed:
             raise ClientClosedError("the client is closed")
-        timeout = self._connect_timeout
-        if timeout_s is not None and timeout_s * CONNECT_SHARE < self._connect_s:
-            timeout = _connect_timeout(timeout_s * CONNECT_SHARE)
-        opened = self.connections
-        failure = NotSentError("the server spoke before it was asked")
+        connect_s = self._connect_s
+        if timeout_s is not None:
+            connect_s = min(connect_s, timeout_s * CONNECT_SHARE)
+        # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
+        timeout = aiohttp.ClientTimeout(
+            connect=None if connect_s == math.inf else connect_s, ceil_threshold=math.inf
+        )
         try:
-            while True:
-                connection = await self._connector.connect(self._address, [], timeout)
-                protocol = connection.protocol
-                transport = connection.transport
-                fresh = self.connections != opened
-                # Both are None in connections already given back: never in these.
-                assert protocol is not None
-                assert transport is not None
-                if not protocol.should_close:
-                    if fresh:
-                        _read_less(transport)
-                    return connection, protocol, transport
-                # What came unasked for would be taken for the answer to this request.
-                connection.close()
-                if fresh:
-                    break
+            line = _Line(await self._connector.connect(self._address, [], timeout))
         except TimeoutError:
             failure = NotSentError("connecting took too long")
         except _BROKEN as error:
             failure = NotSentError(*failure_of(error).args)
+        else:
+            if not line.protocol.should_close:
+                return line
+            line.connection.close()
+            failure = NotSentError("the server spoke before it was asked")
         raise failure
 
+    def _give_back(self, line: "_Line") -> None:
+        """Keep a connection whose answer is complete, if it can be used again."""
+        self._busy.remove(line)
+        if self._closed or line.protocol.should_close:
+            line.connection.close()
+            return
+        line.idle_since = self._loop.time()
+        self._idle.append(line)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._keepalive_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long."""
+        self._sweeper = None
+        oldest = self._loop.time() - self._keepalive_s
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().connection.close()
+        if self._idle:
+            due = self._idle[0].idle_since + self._keepalive_s
+            self._sweeper = self._loop.call_at(due, self._sweep)
+
+    def _set_alarm(self, at: float) -> None:
+        """Have one timer for the attempt that times out next, not one for each."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self._loop.call_at(at, self._time_out)
+
+    def _time_out(self) -> None:
+        now = self._loop.time()
+        self._alarm = None
+        self._alarm_at = math.inf
+        soonest = math.inf
+        for line in self._busy:
+            if line.deadline <= now:
+                line.fail(TimeoutError())
+            elif line.deadline < soonest:
+                soonest = line.deadline
+        if soonest < math.inf:
+            self._set_alarm(soonest)
+
     async def _read_on(
-        self, headers: Mapping[str, str], payload: StreamReader, deadline: float
+        self, line: "_Line", headers: Mapping[str, str], payload: StreamReader
     ) -> bytes:
         """Read a body that did not come together with its head, up to the cap."""
         if int(headers.get("Content-Length", 0)) > self._max_body_bytes:
             raise self._too_large()
-        timer = None
-        if deadline < math.inf:
-            # Only the payload is waited for from here on: failing the protocol is not enough.
-            timer = self._loop.call_at(deadline, payload.set_exception, TimeoutError())
-        self._bodies.add(payload)
+        line.payload = payload
         chunks: list[bytes] = []
         left = self._max_body_bytes
-        try:
-            while chunk := await payload.readany():
-                left -= len(chunk)
-                if left < 0:
-                    raise self._too_large()
-                chunks.append(chunk)
-        finally:
-            self._bodies.discard(payload)
-            if timer is not None:
-                timer.cancel()
+        while chunk := await payload.readany():
+            left -= len(chunk)
+            if left < 0:
+                raise self._too_large()
+            chunks.append(chunk)
+        line.payload = None
         return b"".join(chunks)
 
     def _too_large(self) -> BodyTooLargeError:
@@ -196,11 +238,42 @@ class DirectTransport:
 
     async def aclose(self) -> None:
         """Close all connections; attempts still running end with `NoReplyError`."""
+        self._closed = True
+        for timer in (self._alarm, self._sweeper):
+            if timer is not None:
+                timer.cancel()
         closing = self._connector.close()
-        # A closed connection fails its protocol, but forgets the payload of a begun body.
-        for payload in self._bodies:
-            payload.set_exception(aiohttp.ServerDisconnectedError())
+        for line in self._busy:
+            line.fail(aiohttp.ServerDisconnectedError())
+        while self._idle:
+            self._idle.pop().connection.close()
         await closing
+
+
+class _Line:
+    """One connection of ours, from its opening to its end; never in the connector's pool."""
+
+    __slots__ = ("connection", "deadline", "idle_since", "payload", "protocol", "transport")
+
+    def __init__(self, connection: Connection) -> None:
+        protocol, transport = connection.protocol, connection.transport
+        # They are None in connections given back to the connector: never here.
+        assert protocol is not None
+        assert transport is not None
+        if hasattr(transport, "max_size"):
+            setattr(transport, "max_size", _READ_BYTES)  # noqa: B010 - only the stock loop has it
+        self.connection: Final = connection
+        self.protocol: Final = protocol
+        self.transport: Final = transport
+        self.payload: StreamReader | None = None
+        self.deadline = math.inf
+        self.idle_since = 0.0
+
+    def fail(self, error: Exception) -> None:
+        """End the attempt that uses this: it waits for a head, or for the rest of a body."""
+        self.protocol.set_exception(error)
+        if self.payload is not None:
+            self.payload.set_exception(error)
 
 
 class _Address(aiohttp.ClientRequest):
@@ -247,18 +320,6 @@ class _Head:
         return "<head of requests>"
 
 
-def _connect_timeout(connect_s: float) -> aiohttp.ClientTimeout:
-    # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
-    return aiohttp.ClientTimeout(
-        connect=None if connect_s == math.inf else connect_s, ceil_threshold=math.inf
-    )
-
-
-def _read_less(transport: Any) -> None:
-    if hasattr(transport, "max_size"):
-        transport.max_size = _READ_BYTES
-
-
 def usable() -> bool:
     """Tell whether the installed aiohttp works as this module expects.
 
@@ -273,7 +334,7 @@ def usable() -> bool:
 
 def _checks_out(loop: asyncio.AbstractEventLoop) -> bool:
     address = _Address("GET", URL("https://host/"), loop=loop)
-    inspect.signature(aiohttp.TCPConnector.connect).bind(None, address, [], _connect_timeout(1.0))
+    inspect.signature(aiohttp.TCPConnector.connect).bind(None, address, [], aiohttp.ClientTimeout())
     protocol = ResponseHandler(loop)
     protocol.connection_made(asyncio.Transport())
     whole, payload = _answer(protocol, b"{}")
@@ -287,7 +348,7 @@ def _checks_out(loop: asyncio.AbstractEventLoop) -> bool:
         and _fails(protocol.read(), protocol)
         and protocol.should_close
         and address.connection_key[:3] == ("host", 443, True)
-        and all(hasattr(Connection, name) for name in ("close", "protocol", "release", "transport"))
+        and all(hasattr(Connection, name) for name in ("close", "protocol", "transport"))
     )
 
 
