@@ -7,7 +7,7 @@
 
 from ncloudchat_async import errors, models
 from ncloudchat_async.about import __version__
-from ncloudchat_async.bulk import Delivery, Outcome
+from ncloudchat_async.bulk import Delivery, Job, Outcome, Report
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.paging import Page, Pages
@@ -20,6 +20,7 @@ __all__ = [
     "Delivery",
     "Endpoint",
     "Event",
+    "Job",
     "LoggingObserver",
     "NcloudChatError",
     "Outcome",
@@ -27,6 +28,7 @@ __all__ = [
     "Pages",
     "Pool",
     "Quota",
+    "Report",
     "Retry",
     "Stats",
     "Timeouts",

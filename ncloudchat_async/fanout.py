@@ -62,7 +62,9 @@ class Run(Generic[ItemT, OutT]):
         self._blocked: deque[Future[None]] = deque()
         self._reader: Future[None] | None = None
         self._group: TaskGroup | None = None
+        self._left = False
         self._parts = 0
+        self._workers = 0
         self._stopped = False
         self._error: Exception | None = None
 
@@ -76,7 +78,7 @@ class Run(Generic[ItemT, OutT]):
             raise RuntimeError("a job can be entered once; make another one")
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._start(self._work)
+        self._start(self._begin)
         return self
 
     async def __aexit__(
@@ -87,6 +89,7 @@ class Run(Generic[ItemT, OutT]):
     ) -> bool | None:
         """Cancel what is still in flight and wait until it is gone."""
         assert self._group is not None
+        self._left = True
         self._group.cancel_scope.cancel()
         try:
             if isinstance(error, CancelledError):
@@ -112,7 +115,7 @@ class Run(Generic[ItemT, OutT]):
             RuntimeError: The job is not entered, or another task reads it.
         """
         while not self._ready:
-            if self._group is None or self._reader is not None:
+            if self._group is None or self._left or self._reader is not None:
                 raise RuntimeError("read a job in one task, inside `async with`")
             if not self._parts:
                 if self._error is None:
@@ -153,6 +156,16 @@ class Run(Generic[ItemT, OutT]):
         if self._reader is not None:
             wake(self._reader)
 
+    async def _begin(self) -> None:
+        """Do what comes before the first item, then start."""
+        self._hire()
+
+    def _hire(self) -> None:
+        """Start one more worker, if one is allowed and wanted."""
+        if self._workers < self._limit and not self._stopped:
+            self._workers += 1
+            self._start(self._work)
+
     async def _work(self) -> None:
         first, take, step = True, self._take, self._step
         while not self._stopped:
@@ -160,18 +173,19 @@ class Run(Generic[ItemT, OutT]):
                 item = await take()
             except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
                 self._fail(error)
-                return
+                break
             if isinstance(item, End):
-                return
-            if first and self._parts < self._limit:
+                break
+            if first:
                 # Workers start one by one, so that three items do not cost 64 tasks.
-                self._start(self._work)
-            first = False
+                self._hire()
+                first = False
             out = await step(item)
             if out is not None:
                 self._hand_out(out)
                 if len(self._ready) > self._limit:
                     await self._room()
+        self._workers -= 1
 
     def _hand_out(self, out: OutT) -> None:
         """Offer a result to the reader."""

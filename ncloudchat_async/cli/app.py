@@ -30,8 +30,25 @@ app: Final = App(
     version_flags=("--version",),
     help_format="markdown",
 )
-app.command("ncloudchat_async.cli.demo:demo", name="demo")
-app.command("ncloudchat_async.cli.emulator:emulator", name="emulator")
+
+_COMMANDS: Final = {
+    "members": ("members:app", "Users of the project."),
+    "channels": ("channels:app", "Rooms that members subscribe to."),
+    "messages": ("messages:app", "What is said in channels."),
+    "friends": ("friends:app", "Friend requests and their answers."),
+    "tokens": ("tokens:app", "Tokens that members log in with."),
+    "subscriptions": ("subscriptions:app", "Which member joined which channel."),
+    "notifications": ("notifications:app", "Push settings of members."),
+    "doctor": ("doctor:doctor", "Find out what keeps calls from succeeding."),
+    "api": ("api:api", "Call any path of the platform."),
+    "profile": ("profiles:app", "Keep credentials under a name."),
+    "demo": ("demo:demo", "Send thousands of messages to an emulator and account for each."),
+    "emulator": ("emulator:emulator", "Run a twin of the platform on this machine."),
+}
+"""Where each command is; its module is loaded when it is used."""
+
+for _name, (_place, _help) in _COMMANDS.items():
+    app.command(f"ncloudchat_async.cli.{_place}", name=_name, help=_help, sort_key=_name)
 
 
 def run(argv: Sequence[str]) -> int:

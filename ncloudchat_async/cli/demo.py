@@ -12,6 +12,7 @@ from cyclopts import Parameter, validators
 
 from ncloudchat_async.bulk import Status
 from ncloudchat_async.cli.demo_worker import Event, Made, Phase, Read, Went, Work, deliveries
+from ncloudchat_async.cli.output import print_table
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import DONE, FAILED, UNKNOWN, Failure, run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
@@ -60,7 +61,7 @@ async def _demo(work: Work, drop_every: int | None) -> int:
             events = await _run_worker(emulator, work, progress)
         stats = emulator.stats
     account = take_account(work.messages, events)
-    _print(_rows(account, events, stats, work))
+    print_table(("figure", "value"), _rows(account, events, stats, work), sys.stdout)
     return account.exit_code
 
 
@@ -190,14 +191,3 @@ def _rows(
     yield "messages read back", f"{account.read_back:,}"
     yield "missing", f"{account.missing:,}"
     yield "duplicated", f"{account.duplicated:,}"
-
-
-def _print(rows: Iterator[tuple[str, str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("figure", "value", box=SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

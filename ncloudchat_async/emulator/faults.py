@@ -8,7 +8,7 @@ import msgspec
 
 from ncloudchat_async.emulator.routes import ROUTES, Route, nearest
 
-__all__ = ["Action", "Fault", "FaultRule", "Faults"]
+__all__ = ["PAGING", "Action", "Fault", "FaultRule", "Faults"]
 
 Action = Literal[
     "status",
@@ -154,8 +154,9 @@ class FaultRule:
 class Faults(Sequence[FaultRule]):
     """The rules at work, in the order they were added.
 
-    All rules that fire for a request apply. Of several that decide the answer
-    (`status`, `throttle`, `drop_before`, `drop_after`, `cut`, ...) the first does.
+    A request that the quota turns away reaches no rule. All rules that fire apply; of
+    several that decide the answer (`status`, `throttle`, `drop_after`, `cut`, ...) the
+    first does.
     """
 
     def __init__(self) -> None:

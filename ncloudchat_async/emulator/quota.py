@@ -104,12 +104,12 @@ class Quota:
         code = code or settings.throttle_code
         wait_s = settings.retry_after_s if retry_after_s is None else retry_after_s
         headers: dict[str, str] = {}
-        if wait_s is not None:
-            headers["Retry-After"] = (
-                formatdate(now + wait_s, usegmt=True)
-                if settings.retry_after_form == "date"
-                else f"{wait_s:g}"
-            )
+        if wait_s is not None and settings.retry_after_form == "date":
+            # A date is measured against the answer's own, which follows the same clock.
+            headers["Date"] = formatdate(now, usegmt=True)
+            headers["Retry-After"] = formatdate(now + wait_s, usegmt=True)
+        elif wait_s is not None:
+            headers["Retry-After"] = f"{wait_s:g}"
         if settings.throttle_form == "plain":
             return Answer(429, b"Too Many Requests", headers, "text/plain")
         answer = gateway(429, code, _TEXTS.get(code, "Too Many Requests"))

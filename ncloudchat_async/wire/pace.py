@@ -87,9 +87,12 @@ class Pace:
     def _climb(self, now: float) -> None:
         since, count = self._stepped
         self._stepped = (now, self._count)
-        if self._searching: wait=DOUBLING_S
-        elif self.rate<self._aim: wait=FAST_S
-        else: wait=STEP_S
+        if self._searching:
+            wait = DOUBLING_S
+        elif self.rate < self._aim:
+            wait = FAST_S
+        else:
+            wait = STEP_S
         self._next_step = now + wait
         if since == 0.0:
             return
@@ -98,10 +101,10 @@ class Pace:
             return
         if self._searching:
             self.rate *= 2
-        elif self.rate<self._aim:
-            self.rate = min(self.rate*FAST, self._aim)
-            if self.rate==self._aim:
-                self._next_step = now+self._hold
+        elif self.rate < self._aim:
+            self.rate = min(self.rate * FAST, self._aim)
+            if self.rate == self._aim:
+                self._next_step = now + self._hold
         else:
             self.rate *= STEPS[self._step]
             self._step = min(self._step + 1, len(STEPS) - 1)
@@ -115,7 +118,7 @@ class Pace:
             marks.popleft()
         if not marks:
             return 0.0
-        return (self._count - marks[0][1] ) / max(self._last - marks[0][0], 0.1)
+        return (self._count - marks[0][1]) / max(self._last - marks[0][0], 0.1)
 
     def throttled(self, started: float, now: float, retry_after_s: float | None = None) -> None:
         """Take note of a 429 to an attempt granted at `started`."""
@@ -133,12 +136,19 @@ class Pace:
         self._cut_at = self._shut_at = now
         delivered = self._delivered(now)
         held = started - self._resumed
-        rate = min(self.rate*max(0.5, held/(held+K+self._shut*W)), max(delivered, self.rate * FLOOR))
+        rate = min(
+            self.rate * max(0.5, held / (held + K + self._shut * W)),
+            max(delivered, self.rate * FLOOR),
+        )
         self._step = 0
-        self._hold = min(self._hold * HOLD_GROWTH, MAX_HOLD_S) if abs(rate / self._found - 1) < SAME else HOLD_S
+        self._hold = (
+            min(self._hold * HOLD_GROWTH, MAX_HOLD_S)
+            if abs(rate / self._found - 1) < SAME
+            else HOLD_S
+        )
         self._found = rate
         new = max(rate * BELOW, LEAST_RATE)
-        self._aim = new+(self.rate-new)*AIM
+        self._aim = new + (self.rate - new) * AIM
         self.rate = new
         self._probe_s = max(now - started, MIN_PROBE_S)
         self.paused_until = now + self._probe_s

@@ -291,7 +291,10 @@ class RateSemaphore:
     def _forecast(self, now: float, priority: Priority) -> float:
         """Earliest moment of a grant to a caller who joins the queue now."""
         ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
-        return max(now, self._paused_until, self._opens_at if self._asked is None else now) + ahead * self._interval
+        return (
+            max(now, self._paused_until, self._opens_at if self._asked is None else now)
+            + ahead * self._interval
+        )
 
     def _enqueue(self, now: float, priority: Priority, deadline: float) -> _Waiter:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """Who may call: the two headers, the key's state, the dashboard's settings; and the quota."""
 
-from datetime import UTC, datetime
+import socket
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -97,9 +98,36 @@ def test_bodies_that_are_not_json(api: Api) -> None:
     for raw in (b"{", b"\xff", b'{"x":' * 100_000):
         reply = api.send("POST", "/v1/api/members", raw=raw)
         assert (reply.status, reply.json["error"]["errorCode"]) == (400, "100")
-    api.set(max_body_bytes=10)
-    reply = api.send("POST", "/v1/api/members", raw=b" " * 11)
-    assert (reply.status, reply.json["error"]["errorCode"]) == (413, "430")
+
+
+@pytest.mark.parametrize("chunked", ["yes", ""])
+def test_large_bodies_are_refused(api: Api, chunked: str) -> None:
+    """A body above the limit is the gateway's 413 with code 430, announced or not."""
+    headers = {"Transfer-Encoding": "chunked"} if chunked else {}
+    for limit in (10, 2**20):
+        api.set(max_body_bytes=limit)
+        body = b" " * (limit + 1)
+        raw = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+        reply = api.send("POST", "/v1/api/members", raw=raw, headers=headers)
+        assert (reply.status, reply.json["error"]["errorCode"]) == (413, "430")
+
+
+def test_bodies_are_invited_when_the_caller_asks(api: Api) -> None:
+    """`Expect: 100-continue` is answered before the body comes."""
+    head = [
+        "POST /v1/api/members HTTP/1.1",
+        "Host: localhost",
+        f"x-api-key: {api.emulator.api_key}",
+        f"x-project-id: {api.emulator.project_id}",
+        "Content-Length: 2",
+        "Expect: 100-continue",
+    ]
+    port = int(api.emulator.base_url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        assert connection.recv(99) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert connection.recv(99).startswith(b"HTTP/1.1 200 OK")
 
 
 def get(api: Api) -> Reply:
@@ -165,8 +193,10 @@ def test_throttled_answers_in_the_plain_form(timed: Api) -> None:
     )
     assert reply.headers["content-type"].startswith("text/plain")
     timed.set(retry_after_form="date", retry_after_s=30)
-    moment = parsedate_to_datetime(get(timed).headers["retry-after"])
+    headers = get(timed).headers
+    moment = parsedate_to_datetime(headers["retry-after"])
     assert moment == datetime.fromtimestamp(TEN_MINUTES_PAST + 30, UTC)
+    assert moment - parsedate_to_datetime(headers["date"]) == timedelta(seconds=30)
 
 
 def test_concurrency_can_be_limited() -> None:

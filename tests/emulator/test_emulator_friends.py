@@ -105,7 +105,15 @@ def test_undefined_requests_are_refused(pair: Api) -> None:
     stranger = {"userId": "user-1", "friendId": "nobody"}
     answer = pair.ok("POST", "/friendship/request", stranger)
     assert answer == {"data": {"requestFriend": {"friendship": None}}}
+    assert pair.ok("POST", "/friendship/bulk", [PAIR, stranger]) == {"message": None}
     assert pair.ok("POST", "/friendship/request", {"userId": "user-1"})["status"] == -100
+
+
+def test_users_who_are_gone_are_null(pair: Api) -> None:
+    """A friendship outlives a row removed past REST; its user is then null."""
+    ask(pair)
+    pair.emulator.remove_row("members", "user-1")
+    assert pair.ok("POST", "/friendship/accept", BACK)["friendship"]["user"] is None
 
 
 def test_bulk_requests_answer_a_text_only(pair: Api) -> None:

@@ -36,7 +36,8 @@ members = st.lists(
 )
 KEYS = ["id", "member_id", "name", "online", "deleted", "memo", "customField", "unknown"]
 member_keys = st.sampled_from([*KEYS, "notifications.push", "notifications.none", "name.x"])
-filters = st.dictionaries(member_keys, scalars | st.lists(texts, max_size=2), max_size=3)
+nested = st.lists(texts, max_size=2) | st.fixed_dictionaries({"push": st.none() | st.booleans()})
+filters = st.dictionaries(member_keys | st.just("notifications"), scalars | nested, max_size=3)
 sorts = st.none() | st.tuples(
     st.sampled_from([*KEYS, "created_at", "createdAt", "updated_at", "device_type"]),
     st.sampled_from(["1", "-1", 1, -1]),
@@ -227,6 +228,23 @@ def test_state_means_not_deleted(api: Api) -> None:
     api.channel()
     for value, rows in ((True, 1), ("1", 1), (False, 0), ("0", 0)):
         assert len(api.ok("GET", "/channels", filter={"state": value})) == rows
+
+
+def test_filters_compare_types(api: Api) -> None:
+    """A boolean is neither a number nor a text; whole and fractional numbers are one kind."""
+    channel = api.channel(limit=1)["id"]
+    for wanted, rows in (
+        ({"disabled": False}, 1),
+        ({"disabled": 0}, 0),
+        ({"disabled": "false"}, 0),
+        ({"limit": 1}, 1),
+        ({"limit": 1.0}, 1),
+        ({"limit": True}, 0),
+        ({"limit": "1"}, 0),
+        ({"id": channel, "limit": 1}, 1),
+        ({"id": channel, "limit": 2}, 0),
+    ):
+        assert len(api.ok("GET", "/channels", filter=wanted)) == rows, wanted
 
 
 def test_the_filter_is_required_unless_lenient(api: Api) -> None:

@@ -64,12 +64,28 @@ def test_update_changes_the_given_fields_only(timed: Api, clock: Clock) -> None:
     assert member["updated_at"] == "2025-07-23T16:11:00+09:00"
 
 
-def test_withdrawal_is_soft_and_can_be_taken_back(timed: Api) -> None:
+def test_update_refuses_an_empty_name_and_clears_push_settings(api: Api) -> None:
+    """A name cannot be taken away; null clears all push settings at once."""
+    api.member(notifications={"token": "t"})
+    for name in ("", None):
+        assert api.ok("PUT", "/members/user-1", {"name": name})["status"] == -100
+    member = api.ok("PUT", "/members/user-1", {"notifications": None})["member"]
+    assert (member["name"], member["notifications"]) == ("user-1", dict.fromkeys(PUSH))
+
+
+def test_timestamps_follow_the_projects_time_zone(timed: Api) -> None:
+    """The offset is the project's: +09:00 by default, another one if set."""
+    timed.set(utc_offset_minutes=-480)
+    assert timed.member()["created_at"] == "2025-07-22T23:10:00-08:00"
+
+
+def test_withdrawal_is_soft_and_can_be_taken_back(timed: Api, clock: Clock) -> None:
     """DELETE marks a member, DELETE on restore takes it back and answers without push settings."""
     timed.member()
     gone = timed.ok("DELETE", "/members/user-1")
     assert gone["member"]["deleted"] is True
     assert gone["member"]["deleted_at"] == "2025-07-23T16:10:00+09:00"
+    clock.at += 60
     assert timed.ok("DELETE", "/members/user-1") == gone
     assert timed.ok("GET", "/members/user-1") == gone["member"]
     back = timed.ok("DELETE", "/members/user-1/restore")

@@ -62,9 +62,11 @@ async def opened(
     pool: Pool = Pool(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Transport]:
     """Open one transport with a key, and close it."""
-    headers = {"x-project-id": "p1", "Content-Type": "application/json", "User-Agent": "test"}
-    transport = kind(base_url, headers, timeouts=Timeouts(), pool=pool)
-    transport.use_key(KEY)
+    with pytest.MonkeyPatch.context() as patch:
+        if kind is AiohttpTransport:
+            patch.setenv("NCLOUDCHAT_TRANSPORT", "public")
+        transport = await open_transport(base_url, "p1", KEY, timeouts=Timeouts(), pool=pool)
+    assert type(transport) is kind
     try:
         yield transport
     finally:
@@ -396,10 +398,10 @@ async def test_the_public_path_is_taken_when_something_is_asked_of_it(
 ) -> None:
     """A borrowed session, proxies of the environment and the variable rule out the direct one."""
 
-    def chosen(
+    async def chosen(
         session: aiohttp.ClientSession | None = None, *, trust_env: bool = False
     ) -> Transport:
-        return open_transport(
+        return await open_transport(
             "http://127.0.0.1:1",
             "p1",
             KEY,
@@ -410,10 +412,10 @@ async def test_the_public_path_is_taken_when_something_is_asked_of_it(
         )
 
     async with aiohttp.ClientSession() as session:
-        borrowed = chosen(session)
-    plain, proxied = chosen(), chosen(trust_env=True)
+        borrowed = await chosen(session)
+    plain, proxied = await chosen(), await chosen(trust_env=True)
     monkeypatch.setenv("NCLOUDCHAT_TRANSPORT", "public")
-    forced = chosen()
+    forced = await chosen()
     kinds = [type(t) for t in (plain, borrowed, proxied, forced)]
     for transport in (plain, borrowed, proxied, forced):
         await transport.aclose()
