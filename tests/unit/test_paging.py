@@ -15,9 +15,9 @@ from tests.unit.paging_fakes import Item, Schedule, Server, items
 WINDOWS = pytest.mark.parametrize("window", [1, 2, 8])
 
 
-def lists(rows: int, **changes: int) -> Server:
+def lists(rows: int) -> Server:
     """A server with a list that stands still."""
-    server = Server(Schedule(seed=1, rows=0, **changes))
+    server = Server(Schedule(seed=1, rows=0))
     server.view = items(rows)
     return server
 
@@ -28,8 +28,15 @@ def of(server: Server, **options: object) -> Pages[Item]:
 
 
 def others() -> set[asyncio.Task[object]]:
-    """Every task but the one that runs this test."""
-    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    """Every task but those that run this test."""
+    tests = {task for task in asyncio.all_tasks() if "TestRunner" in str(task.get_coro())}
+    return asyncio.all_tasks() - tests - {asyncio.current_task()}
+
+
+async def collect(pages: Pages[Item], got: list[Item]) -> None:
+    """Read to the end or to an error, and keep what came before it."""
+    async for row in pages:
+        got.append(row)
 
 
 class Held:
@@ -165,21 +172,24 @@ async def test_a_cursor_belongs_to_one_list() -> None:
 @WINDOWS
 async def test_resumes_at_every_row_while_rows_before_come_and_go(window: int) -> None:
     """Cut anywhere, read and resumed rows together are the list."""
-    server = lists(230)
-    rows = aiter(of(server, window=window))
-    got: list[Item] = []
-    cursors: list[str] = []
-    async for row in rows:
-        got.append(row)
+    whole = items(120)
+    server = lists(120)
+    rows = aiter(of(server, window=window, per_page=50))
+    cursors = [rows.cursor]
+    async for _ in rows:
         cursors.append(rows.cursor)
-    for cut, cursor in enumerate(cursors, 1):
-        for gone, come in ((0, 0), (min(cut - 1, 40), 0), (0, 130), (cut, 0)):
-            server.view = [Item(f"come-{n}") for n in range(come)] + items(230)
-            del server.view[come + max(0, cut - 1 - gone) : come + max(0, cut - 1)]
-            if gone == cut:
-                server.view = items(230)[cut:]
-            rest = await of(server, window=window, cursor=cursor, per_page=60).to_list()
-            assert got[:cut] + rest == items(230)
+    for cut, cursor in enumerate(cursors):
+        came = [Item(f"come-{n}") for n in range(130)]
+        moved = (
+            whole,
+            came + whole,
+            whole[: max(0, cut - 40)] + whole[max(0, cut - 1) :],
+            came + whole[: cut // 2] + whole[max(0, cut - 1) :],
+            whole[cut:],
+        )
+        for server.view in moved if cut else moved[:1]:
+            rest = await of(server, window=window, cursor=cursor, per_page=30).to_list()
+            assert whole[:cut] + rest == whole
 
 
 async def test_a_cursor_is_short_and_says_nothing() -> None:
@@ -201,14 +211,13 @@ async def test_an_error_carries_the_cursor_of_the_last_good_row(window: int) -> 
     pages = Pages(held.fetch, operation="Things.list", window=window)
     got: list[Item] = []
     with pytest.raises(ServerError) as caught:
-        async for row in pages:
-            got.append(row)
+        await collect(pages, got)
     assert got == items(500)[:298]
     cursor = pickle.loads(pickle.dumps(caught.value)).cursor
     held.fails.clear()
     rest = await Pages(held.fetch, operation="Things.list", cursor=cursor).to_list()
     assert got + rest == items(500)
-    assert not others()
+    await until(lambda: not others())
 
 
 @WINDOWS
@@ -343,7 +352,7 @@ async def test_memory_in_flight_is_bounded_by_the_window() -> None:
     for _ in range(2_000):
         await asyncio.sleep(0)
     assert server.calls <= 30 + 1 + 4 * 8
-    assert server.most_in_flight == 8
+    assert server.most_in_flight <= 8
     await rows.aclose()
 
 
@@ -389,12 +398,11 @@ async def test_a_server_that_repeats_pages_ends_in_an_error(window: int) -> None
 
     got: list[Item] = []
     with pytest.raises(PagingError, match=r"Things\.list: .*repeats") as caught:
-        async for row in Pages(fetch, operation="Things.list", window=window):
-            got.append(row)
+        await collect(Pages(fetch, operation="Things.list", window=window), got)
     assert got == items(100)
-    assert 3 <= caught.value.attempts <= 12 + 8 * (window > 1)
+    assert 3 <= caught.value.attempts <= 6 + 3 * window
     assert caught.value.cursor is not None
-    assert not others()
+    await until(lambda: not others())
 
 
 async def test_auto_takes_the_window_it_is_told() -> None:
