@@ -38,9 +38,9 @@ __all__ = ["AiohttpTransport", "Transport", "open_transport"]
 
 _KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
-_CONNECT_SHARE: Final = 0.98
-"""Share of an attempt's time that connecting may take, so that its timer always fires
-before the attempt's own and the attempt is known not to have been sent."""
+_CONNECT_RESERVE_S: Final = 0.02
+"""Time that connecting leaves of an attempt's, so that its timer fires well before the
+attempt's own and the attempt is known not to have been sent."""
 _AT_ONCE_BYTES: Final = 2**18
 """Largest body that is written in one piece; aiohttp warns of those above 1 MiB."""
 _CLOSE_S: Final = 0.5
@@ -169,8 +169,8 @@ class AiohttpTransport:
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
         connect_s = self._connect_s
         if timeout_s is not None:
-            share = timeout_s * _CONNECT_SHARE
-            connect_s = share if connect_s is None else min(connect_s, share)
+            most = timeout_s - min(_CONNECT_RESERVE_S, timeout_s / 4)
+            connect_s = most if connect_s is None else min(connect_s, most)
         return aiohttp.ClientTimeout(
             total=timeout_s,
             connect=connect_s,
