@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.connector import Connection
 from yarl import URL
 
 from ncloudchat_async.about import __version__
@@ -153,7 +154,8 @@ class AiohttpTransport:
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
         """Read the body up to the cap, decoded; None when it is larger."""
-        if (answer.content_length or 0) > self._max_body_bytes:
+        zipped = "Content-Encoding" in answer.headers
+        if not zipped and (answer.content_length or 0) > self._max_body_bytes:
             answer.close()
             return None
         chunks: list[bytes] = []
@@ -243,16 +245,39 @@ class _Sockets:
         return opened
 
 
-def _session_of(pool: Pool, sockets: _Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
-    """Open a session with a pool of its own."""
-    return aiohttp.ClientSession(
-        # The semaphore bounds concurrency; the connector's own limit is unfair.
-        connector=aiohttp.TCPConnector(
-            limit=0,
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection on which something came that nobody asked for.
+
+    aiohttp keeps such bytes, and would read them as the answer to the next request.
+    """
+
+    def __init__(self, pool: Pool, sockets: _Sockets) -> None:
+        super().__init__(
+            limit=0,  # the semaphore bounds concurrency; this limit would be unfair
             keepalive_timeout=pool.keepalive_s,
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=sockets,
-        ),
+        )
+        self._sockets: Final = sockets
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """Get a connection from the pool, or a new one."""
+        while True:
+            opened = self._sockets.opened
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            is_new = self._sockets.opened > opened
+            if is_new or protocol is None or not protocol.should_close:
+                return connection
+            connection.close()
+
+
+def _session_of(pool: Pool, sockets: _Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
+    """Open a session with a pool of its own."""
+    return aiohttp.ClientSession(
+        connector=_Connector(pool, sockets),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=trust_env,
     )
@@ -270,6 +295,7 @@ def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohtt
         return aiohttp.ClientSession(
             connector=borrowed.connector,
             connector_owner=False,
+            loop=asyncio.get_running_loop(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
             trace_configs=borrowed.trace_configs,

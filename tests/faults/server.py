@@ -145,6 +145,12 @@ class FaultServer:
         """Count what reached the server: requests, or connections below HTTP."""
         return self.accepted[name] if name in self._ports else self.requests[f"{name}/{case}"]
 
+    async def until_seen(self, name: str, case: str = "x", *, requests: int = 1) -> None:
+        """Wait until so many requests, or connections, of a scenario have arrived."""
+        async with asyncio.timeout(5):
+            while self.seen(name, case) < requests:  # noqa: ASYNC110 - counted in another thread
+                await asyncio.sleep(0.001)
+
     async def _run(self) -> None:
         self._dig_holes()
         async with contextlib.AsyncExitStack() as stack:
