@@ -33,9 +33,9 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.transport import (
-    CONNECT_SHARE,
     KEY_HEADER,
     Sockets,
+    connecting_s,
     failure_of,
     is_cancelled,
     owned,
@@ -165,7 +165,7 @@ class _Lines:
         self._address: Final = address
         self.loop: Final = asyncio.get_running_loop()
         self.now: Final = self.loop.time
-        self._connect_s: Final = math.inf if timeouts.connect_s is None else timeouts.connect_s
+        self._connect_s: Final = timeouts.connect_s
         self._keepalive_s: Final = pool.keepalive_s
         self._busy: Final[set[_Line]] = set()
         self._idle: Final[deque[_Line]] = deque()  # the longest idle first
@@ -197,12 +197,9 @@ class _Lines:
         """Open a connection; whatever fails, nothing was sent."""
         if self.connector.closed:
             raise ClientClosedError("the client is closed")
-        connect_s = self._connect_s
-        if timeout_s is not None:
-            connect_s = min(connect_s, timeout_s * CONNECT_SHARE)
         # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
         timeout = aiohttp.ClientTimeout(
-            connect=None if connect_s == math.inf else connect_s, ceil_threshold=math.inf
+            connect=connecting_s(self._connect_s, timeout_s), ceil_threshold=math.inf
         )
         try:
             line = _Line(await self.connector.connect(self._address, [], timeout))

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.connector import Connection
 from yarl import URL
 
 from ncloudchat_async.about import __version__
@@ -36,11 +37,11 @@ from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
 __all__ = [
-    "CONNECT_SHARE",
     "KEY_HEADER",
     "AiohttpTransport",
     "Sockets",
     "Transport",
+    "connecting_s",
     "failure_of",
     "is_cancelled",
     "open_transport",
@@ -50,9 +51,9 @@ __all__ = [
 KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
 _VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
-CONNECT_SHARE: Final = 0.98
-"""Share of an attempt's time that connecting may take, so that its timer always fires
-before the attempt's own and the attempt is known not to have been sent."""
+_CONNECT_RESERVE_S: Final = 0.02
+"""Time that connecting leaves of an attempt's, so that its timer fires well before the
+attempt's own and the attempt is known not to have been sent."""
 _AT_ONCE_BYTES: Final = 2**18
 """Largest body that is written in one piece; aiohttp warns of those above 1 MiB."""
 _CLOSE_S: Final = 0.5
@@ -165,7 +166,8 @@ class AiohttpTransport:
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
         """Read the body up to the cap, decoded; None when it is larger."""
-        if (answer.content_length or 0) > self._max_body_bytes:
+        zipped = "Content-Encoding" in answer.headers
+        if not zipped and (answer.content_length or 0) > self._max_body_bytes:
             answer.close()
             return None
         chunks: list[bytes] = []
@@ -179,13 +181,9 @@ class AiohttpTransport:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
-        connect_s = self._connect_s
-        if timeout_s is not None:
-            share = timeout_s * CONNECT_SHARE
-            connect_s = share if connect_s is None else min(connect_s, share)
         return aiohttp.ClientTimeout(
             total=timeout_s,
-            connect=connect_s,
+            connect=connecting_s(self._connect_s, timeout_s),
             sock_read=self._read_s,
             # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
             ceil_threshold=math.inf,
@@ -194,6 +192,14 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Close the connections, unless they are borrowed."""
         await self._owner.aclose()
+
+
+def connecting_s(connect_s: float | None, timeout_s: float | None) -> float | None:
+    """Bound connecting by its own limit, and below the attempt's."""
+    if timeout_s is None:
+        return connect_s
+    most = timeout_s - min(_CONNECT_RESERVE_S, timeout_s / 4)
+    return most if connect_s is None else min(connect_s, most)
 
 
 async def owned(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
@@ -255,16 +261,39 @@ class Sockets:
         return opened
 
 
-def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
-    """Open a session with a pool of its own."""
-    return aiohttp.ClientSession(
-        # The semaphore bounds concurrency; the connector's own limit is unfair.
-        connector=aiohttp.TCPConnector(
-            limit=0,
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection on which something came that nobody asked for.
+
+    aiohttp keeps such bytes, and would read them as the answer to the next request.
+    """
+
+    def __init__(self, pool: Pool, sockets: Sockets) -> None:
+        super().__init__(
+            limit=0,  # the semaphore bounds concurrency; this limit would be unfair
             keepalive_timeout=pool.keepalive_s,
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=sockets,
-        ),
+        )
+        self._sockets: Final = sockets
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """Get a connection from the pool, or a new one."""
+        while True:
+            opened = self._sockets.opened
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            is_new = self._sockets.opened > opened
+            if is_new or protocol is None or not protocol.should_close:
+                return connection
+            connection.close()
+
+
+def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
+    """Open a session with a pool of its own."""
+    return aiohttp.ClientSession(
+        connector=_Connector(pool, sockets),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=trust_env,
     )
@@ -282,6 +311,7 @@ def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohtt
         return aiohttp.ClientSession(
             connector=borrowed.connector,
             connector_owner=False,
+            loop=asyncio.get_running_loop(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
             trace_configs=borrowed.trace_configs,
