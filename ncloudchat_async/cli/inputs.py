@@ -18,7 +18,6 @@ __all__ = [
     "STDIN",
     "From",
     "Record",
-    "Source",
     "cell",
     "open_text",
     "read_ids",
@@ -27,8 +26,6 @@ __all__ = [
 ]
 
 STDIN: Final = Path("-")
-Source = Annotated[Path, Parameter(allow_leading_hyphen=True)]
-"""A file, or `-` for stdin, which looks like an option but is none."""
 From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
 """The option of bulk forms."""
 _Form = Literal["csv", "jsonl", "lines"]
