@@ -9,9 +9,10 @@ import msgspec
 
 from ncloudchat_async import Client, Endpoint
 from ncloudchat_async.cli.connect import DryClient, PlannedError
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.inputs import open_text
 from ncloudchat_async.cli.options import Source, Words
-from ncloudchat_async.cli.running import DONE, USAGE, Failure, Interrupts, run_async
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.wire.endpoint import Request
 

@@ -7,7 +7,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from ncloudchat_async.about import __version__
-from ncloudchat_async.cli.running import USAGE, Failure, code_of
+from ncloudchat_async.cli.exits import USAGE, Failure, code_of
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.errors import NcloudChatError
 
@@ -60,7 +60,7 @@ def make_app(own_help: Collection[str]) -> App:
         help=HELP,
         version=__version__,
         version_flags=("--version",),
-        help_format="markdown",
+        help_format="plaintext",
     )
     for name, (place, line) in COMMANDS.items():
         app.command(

@@ -9,9 +9,9 @@ from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, read_ids, read_records, text_of
 from ncloudchat_async.cli.options import Flag, Words
-from ncloudchat_async.cli.running import USAGE, Failure
 from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
 from ncloudchat_async.cli.work import (
     CHANGE,

@@ -14,10 +14,11 @@ import msgspec
 
 from ncloudchat_async.bulk import Mode, Status
 from ncloudchat_async.cli.demo_worker import Event, Made, Phase, Read, Went, Work, deliveries
+from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure
 from ncloudchat_async.cli.options import Count, Flag
 from ncloudchat_async.cli.output import print_table
 from ncloudchat_async.cli.progress import Progress
-from ncloudchat_async.cli.running import DONE, FAILED, UNKNOWN, Failure, run_async
+from ncloudchat_async.cli.running import run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
 
 __all__ = ["Account", "demo", "take_account"]

@@ -7,8 +7,9 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.options import Amount, Count, Flag, Words
-from ncloudchat_async.cli.running import DONE, USAGE, Failure, Interrupts, run_async
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, serve
 
 __all__ = ["emulator"]

@@ -12,7 +12,7 @@ import msgspec
 from cyclopts import Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = [
     "STDIN",

@@ -5,9 +5,9 @@ from typing import Final, Literal
 from cyclopts import App
 
 from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_records, text_of
 from ncloudchat_async.cli.options import Flag
-from ncloudchat_async.cli.running import USAGE, Failure
 from ncloudchat_async.cli.work import (
     CHANGE,
     COMMON,

@@ -12,21 +12,20 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async import Client, NcloudChatError, Retry
 from ncloudchat_async.cli.connect import CONNECTION, Connection, DryClient, PlannedError
-from ncloudchat_async.cli.options import Flag, Words
-from ncloudchat_async.cli.output import OUTPUT, Output, Rows
-from ncloudchat_async.cli.progress import Progress
-from ncloudchat_async.cli.prompt import confirm
-from ncloudchat_async.cli.running import (
+from ncloudchat_async.cli.exits import (
     AUTHENTICATION,
     DONE,
     FAILED,
     UNKNOWN,
     USAGE,
     Failure,
-    Interrupts,
     code_of,
-    run_async,
 )
+from ncloudchat_async.cli.options import Flag, Words
+from ncloudchat_async.cli.output import OUTPUT, Output, Rows
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.prompt import confirm
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.errors import QuotaExceededError
 from ncloudchat_async.paging import Pages, Row
