@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
-from cyclopts import Parameter
 
 from ncloudchat_async import Client, Endpoint
 from ncloudchat_async.cli.connect import DryClient, PlannedError
-from ncloudchat_async.cli.inputs import Source, open_text
-from ncloudchat_async.cli.running import DONE, USAGE, Failure, Interrupts, run_async
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async.cli.inputs import open_text
+from ncloudchat_async.cli.options import Source, Words
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.wire.endpoint import Request
 
@@ -26,7 +27,7 @@ def api(
     method: Method,
     path: str,
     *,
-    query: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    query: Words = (),
     body_from: Source | None = None,
     change: Change = CHANGE,
     common: Common = COMMON,

@@ -7,13 +7,13 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from ncloudchat_async.about import __version__
-from ncloudchat_async.cli.running import USAGE, Failure, code_of
+from ncloudchat_async.cli.exits import USAGE, Failure, code_of
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.errors import NcloudChatError
 
-__all__ = ["COMMANDS", "make_app", "run"]
+__all__ = ["COMMANDS", "HELP", "make_app", "run"]
 
-_HELP: Final = """Operate NAVER Ncloud Chat from a terminal.
+HELP: Final = """Operate NAVER Ncloud Chat from a terminal.
 
 Results are JSON lines on stdout; words for people and progress go to stderr.
 
@@ -21,6 +21,8 @@ Credentials come from NCLOUDCHAT_PROJECT_ID and NCLOUDCHAT_API_KEY, or from a pr
 
 Exit codes: 0 done, 1 some items failed, 2 usage, 3 authentication, 4 quota or deadline,
 5 outcome unknown, 130 and 143 interrupted.
+
+An id that begins with a hyphen goes behind `--`.
 """
 
 COMMANDS: Final = {
@@ -42,6 +44,10 @@ COMMANDS: Final = {
 """Where each command is; its module is loaded when it is used."""
 
 
+_ANYWHERE: Final = {"--profile", "--output", "-o", "--fields"}
+"""Options that may also stand before the command."""
+
+
 def make_app(own_help: Collection[str]) -> App:
     """Make the command line.
 
@@ -51,10 +57,10 @@ def make_app(own_help: Collection[str]) -> App:
     """
     app = App(
         name="ncloudchat",
-        help=_HELP,
+        help=HELP,
         version=__version__,
         version_flags=("--version",),
-        help_format="markdown",
+        help_format="plaintext",
     )
     for name, (place, line) in COMMANDS.items():
         app.command(
@@ -73,8 +79,9 @@ def run(argv: Sequence[str]) -> int:
         argv: What stands behind the program's name.
     """
     try:
-        command, bound, _ = make_app(argv[:1]).parse_args(
-            list(argv), print_error=False, exit_on_error=False
+        words = _command_first(argv)
+        command, bound, _ = make_app(words[:1]).parse_args(
+            words, print_error=False, exit_on_error=False
         )
         code = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
@@ -86,6 +93,17 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _command_first(argv: Sequence[str]) -> list[str]:
+    """Move options that stand before the command behind it: `--profile work members list`."""
+    words, moved = list(argv), list[str]()
+    while words and words[0].partition("=")[0] in _ANYWHERE:
+        size = 1 if "=" in words[0] else 2
+        moved += words[:size]
+        del words[:size]
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end] + moved + words[end:]
 
 
 def _complain(text: str, code: int) -> int:

@@ -2,15 +2,16 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, read_ids, read_records, text_of
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.options import Flag, Words
 from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -42,7 +43,7 @@ CHANNEL_IDS: Final = ("channel_id", "id")
 @app.command(name="list")
 def list_(
     *,
-    count: Annotated[bool, Parameter(negative=())] = False,
+    count: Flag = False,
     listing: Listing = LISTING,
     common: Common = COMMON,
 ) -> int:
@@ -101,7 +102,7 @@ class Features:
 
     type: str | None = None
     unique_id: str | None = None
-    member: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    member: Words = ()
     translation: bool | None = None
     disabled: bool | None = None
     mutes: bool | None = None

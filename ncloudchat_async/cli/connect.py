@@ -1,12 +1,13 @@
 """Decides which project a command talks to, and with which limits; a dry run talks to none."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Never, Self
+from typing import Any, Final, Never, Self
 
 import msgspec
 from cyclopts import Group, Parameter
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.profiles import find_profile
 from ncloudchat_async.client import Client
 from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry
@@ -37,7 +38,7 @@ class Connection:
     rate: float | None = None
     max_in_flight: int = Quota().max_in_flight
     deadline: float | None = None
-    allow_insecure: Annotated[bool, Parameter(negative=())] = False
+    allow_insecure: Flag = False
 
     def client(self, observer: Observer | None = None) -> Client:
         """Make the client, not yet open.

@@ -8,33 +8,33 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from cyclopts import Parameter, validators
 
 from ncloudchat_async.bulk import Mode, Status
 from ncloudchat_async.cli.demo_worker import Event, Made, Phase, Read, Went, Work, deliveries
+from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure
+from ncloudchat_async.cli.options import Count, Flag
 from ncloudchat_async.cli.output import print_table
 from ncloudchat_async.cli.progress import Progress
-from ncloudchat_async.cli.running import DONE, FAILED, UNKNOWN, Failure, run_async
+from ncloudchat_async.cli.running import run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
 
 __all__ = ["Account", "demo", "take_account"]
 
 _EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
-_Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
 
 def demo(
     *,
-    channels: _Count = 200,
-    messages: _Count = 5000,
-    quota: _Count = 500,
-    window: _Count = 2,
+    channels: Count = 200,
+    messages: Count = 5000,
+    quota: Count = 500,
+    window: Count = 2,
     mode: Mode = "reconcile",
-    drop_every: _Count | None = None,
-    kill: Annotated[bool, Parameter(negative=())] = False,
+    drop_every: Count | None = None,
+    kill: Flag = False,
 ) -> int:
     """Send thousands of messages to an emulator, read all back and account for each.
 

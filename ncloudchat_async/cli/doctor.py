@@ -16,7 +16,8 @@ import msgspec
 from cyclopts import Parameter, validators
 
 from ncloudchat_async import Client, Event
-from ncloudchat_async.cli.running import DONE, Interrupts, code_of, run_async
+from ncloudchat_async.cli.exits import DONE, code_of
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.errors import (
     AuthenticationError,

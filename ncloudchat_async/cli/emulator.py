@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
-from ncloudchat_async.cli.running import DONE, USAGE, Failure, Interrupts, run_async
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async.cli.options import Amount, Count, Flag, Words
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, serve
 
 __all__ = ["emulator"]
-
-_Count = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
 
 def emulator(
@@ -21,13 +21,13 @@ def emulator(
     port: int = 0,
     data: Path | None = None,
     quota: float | None = None,
-    members: _Count = 0,
-    channels: _Count = 0,
-    messages: _Count = 0,
-    drop_every: Annotated[int, Parameter(validator=validators.Number(gte=1))] | None = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
-    allow_remote: Annotated[bool, Parameter(negative=())] = False,
-    name: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    members: Amount = 0,
+    channels: Amount = 0,
+    messages: Amount = 0,
+    drop_every: Count | None = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)] = (),
+    allow_remote: Flag = False,
+    name: Words = (),
 ) -> int:
     """Run a twin of the platform on this machine until Ctrl-C.
 

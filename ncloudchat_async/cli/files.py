@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = ["create", "replace"]
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
-from ncloudchat_async.cli.inputs import Source, read_records, text_of
+from ncloudchat_async.cli.inputs import read_records, text_of
+from ncloudchat_async.cli.options import Count, Source
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 
@@ -87,7 +88,7 @@ def reject(
 def request_many(
     source: Source,
     *,
-    size: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100,
+    size: Count = 100,
     change: Change = CHANGE,
     common: Common = COMMON,
 ) -> int:

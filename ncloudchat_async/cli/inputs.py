@@ -12,13 +12,12 @@ import msgspec
 from cyclopts import Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = [
     "STDIN",
     "From",
     "Record",
-    "Source",
     "cell",
     "open_text",
     "read_ids",
@@ -27,8 +26,6 @@ __all__ = [
 ]
 
 STDIN: Final = Path("-")
-Source = Annotated[Path, Parameter(allow_leading_hyphen=True)]
-"""A file, or `-` for stdin, which looks like an option but is none."""
 From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
 """The option of bulk forms."""
 _Form = Literal["csv", "jsonl", "lines"]

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from cyclopts import App
 
+from ncloudchat_async.cli.exits import DONE
 from ncloudchat_async.cli.output import OUTPUT, Output
-from ncloudchat_async.cli.running import DONE
 from ncloudchat_async.cli.send import HANDLING, Handling, deliver
 from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.journal import JournalView

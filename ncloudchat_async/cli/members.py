@@ -1,12 +1,13 @@
 """Commands on members: the users of a project."""
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_records, text_of
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.work import (
     CHANGE,
     COMMON,
@@ -37,7 +38,7 @@ USER_IDS: Final = ("user_id", "id", "member_id")
 @app.command(name="list")
 def list_(
     *,
-    count: Annotated[bool, Parameter(negative=())] = False,
+    count: Flag = False,
     listing: Listing = LISTING,
     common: Common = COMMON,
 ) -> int:
@@ -87,7 +88,7 @@ def register(
     *,
     picture: str | None = None,
     custom_field: str | None = None,
-    any_id: Annotated[bool, Parameter(negative=())] = False,
+    any_id: Flag = False,
     source: From = None,
     change: Change = CHANGE,
     common: Common = COMMON,

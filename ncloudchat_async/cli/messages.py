@@ -8,8 +8,9 @@ from cyclopts import App, Parameter, validators
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.channels import CHANNEL_IDS
-from ncloudchat_async.cli.inputs import From, Source, open_text, read_ids, read_records, text_of
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_records, text_of
+from ncloudchat_async.cli.options import Source
 from ncloudchat_async.cli.work import (
     CHANGE,
     COMMON,

@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from cyclopts import App
 
-from ncloudchat_async.cli.inputs import From, Source, open_text, read_ids
+from ncloudchat_async.cli.inputs import From, open_text, read_ids
 from ncloudchat_async.cli.members import USER_IDS
+from ncloudchat_async.cli.options import Source
 from ncloudchat_async.cli.work import (
     CHANGE,
     COMMON,

@@ -11,9 +11,9 @@ import msgspec
 from cyclopts import App
 
 from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.files import replace
 from ncloudchat_async.cli.output import OUTPUT, Output
-from ncloudchat_async.cli.running import DONE, USAGE, Failure
 
 __all__ = ["Profile", "app", "find_profile", "profiles_path"]
 

@@ -1,6 +1,6 @@
 """Asks a person before something cannot be taken back; never takes silence for consent."""
 
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = ["confirm"]
 

@@ -1,60 +1,13 @@
-"""Decides how a command ends: its exit code, and what signals do to it."""
+"""Decides how a command runs in an event loop, and what signals and a deadline do to it."""
 
 import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Final
 
-from ncloudchat_async import errors
-from ncloudchat_async.errors import NcloudChatError
+from ncloudchat_async.cli.exits import LIMITED
 
-__all__ = [
-    "AUTHENTICATION",
-    "DONE",
-    "FAILED",
-    "LIMITED",
-    "UNKNOWN",
-    "USAGE",
-    "Failure",
-    "Interrupts",
-    "code_of",
-    "run_async",
-]
-
-DONE: Final = 0
-FAILED: Final = 1
-"""Some items failed, or the one thing asked for did."""
-USAGE: Final = 2
-AUTHENTICATION: Final = 3
-LIMITED: Final = 4
-"""The quota or a deadline."""
-UNKNOWN: Final = 5
-"""Whether something was applied is not known."""
-
-_CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
-    (errors.ConfigError, USAGE),
-    (errors.AuthenticationError, AUTHENTICATION),
-    (errors.PermissionDeniedError, AUTHENTICATION),
-    (errors.ProjectNotFoundError, AUTHENTICATION),
-    (errors.RateLimitedError, LIMITED),
-    (errors.QuotaExceededError, LIMITED),
-    (errors.DeadlineExceededError, LIMITED),
-    (errors.OutcomeUnknownError, UNKNOWN),
-)
-
-
-class Failure(Exception):  # noqa: N818 - it ends a command, and is no error of the program
-    """End the command with a text for people and an exit code."""
-
-    def __init__(self, text: str, code: int = FAILED) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-def code_of(error: NcloudChatError) -> int:
-    """Return the exit code that an error ends a command with."""
-    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+__all__ = ["Interrupts", "run_async"]
 
 
 class Interrupts:

@@ -13,20 +13,20 @@ from ncloudchat_async import Client, Delivery, Job, Outcome
 from ncloudchat_async.bulk import Mode, Report
 from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.connect import DryClient, PlannedError
-from ncloudchat_async.cli.inputs import STDIN, Record, Source, read_records, text_of
-from ncloudchat_async.cli.output import Rows
-from ncloudchat_async.cli.progress import Progress
-from ncloudchat_async.cli.running import (
+from ncloudchat_async.cli.exits import (
     AUTHENTICATION,
     DONE,
     FAILED,
     UNKNOWN,
     USAGE,
     Failure,
-    Interrupts,
     code_of,
-    run_async,
 )
+from ncloudchat_async.cli.inputs import STDIN, Record, read_records, text_of
+from ncloudchat_async.cli.options import Count, Flag, Source
+from ncloudchat_async.cli.output import Rows
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.template import Template
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.work import BULK, CHANGE, COMMON, Change, Common
@@ -57,9 +57,9 @@ class Handling:
     """
 
     mode: Mode | None = None
-    ordered: Annotated[bool, Parameter(negative=())] = False
+    ordered: Flag = False
     settle: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 90.0
-    max_failures: Annotated[int, Parameter(validator=validators.Number(gte=1))] | None = None
+    max_failures: Count | None = None
 
 
 HANDLING: Final = Handling()

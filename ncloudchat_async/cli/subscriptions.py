@@ -1,9 +1,10 @@
 """Commands on subscriptions: which member joined which channel."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.work import (
     COMMON,
     LISTING,
@@ -27,7 +28,7 @@ SUBSCRIPTIONS: Final = Noun(
 @app.command(name="list")
 def list_(
     *,
-    count: Annotated[bool, Parameter(negative=())] = False,
+    count: Flag = False,
     listing: Listing = LISTING,
     common: Common = COMMON,
 ) -> int:

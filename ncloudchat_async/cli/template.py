@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ncloudchat_async.cli.running import USAGE, Failure
+from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = ["Template"]
 

@@ -12,20 +12,20 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async import Client, NcloudChatError, Retry
 from ncloudchat_async.cli.connect import CONNECTION, Connection, DryClient, PlannedError
-from ncloudchat_async.cli.output import OUTPUT, Output, Rows
-from ncloudchat_async.cli.progress import Progress
-from ncloudchat_async.cli.prompt import confirm
-from ncloudchat_async.cli.running import (
+from ncloudchat_async.cli.exits import (
     AUTHENTICATION,
     DONE,
     FAILED,
     UNKNOWN,
     USAGE,
     Failure,
-    Interrupts,
     code_of,
-    run_async,
 )
+from ncloudchat_async.cli.options import Flag, Words
+from ncloudchat_async.cli.output import OUTPUT, Output, Rows
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.prompt import confirm
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.errors import QuotaExceededError
 from ncloudchat_async.paging import Pages, Row
@@ -74,7 +74,7 @@ class Listing:
         limit: Rows to stop after.
     """
 
-    filter: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    filter: Words = ()
     sort: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
     limit: int | None = None
 
@@ -108,7 +108,7 @@ class Change:
         dry_run: Check everything and print the requests, but send none.
     """
 
-    dry_run: Annotated[bool, Parameter(negative=())] = False
+    dry_run: Flag = False
 
 
 CHANGE: Final = Change()
@@ -124,8 +124,8 @@ class Destruction:
         yes: Do not ask before several are gone.
     """
 
-    dry_run: Annotated[bool, Parameter(negative=())] = False
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), negative=())] = False
+    dry_run: Flag = False
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)] = False
 
     def allow(self, verb: str, noun: str, items: Iterable[Item]) -> Collection[Item]:
         """Ask before more than one item is destroyed, and return the items.
