@@ -219,7 +219,8 @@ def read_status(db: sqlite3.Connection) -> JournalStatus:
 def read_state(db: sqlite3.Connection, state: State, first: int, limit: int) -> list[Entry]:
     """Read the deliveries of one state from number `first` on."""
     # Said twice so that SQLite sees that the partial index has all of them.
-    where = "WHERE state = ? AND state <> 'sent' AND seq >= ? ORDER BY seq LIMIT ?"
+    known = "" if state == "sent" else "state <> 'sent' AND "
+    where = f"WHERE {known}state = ? AND seq >= ? ORDER BY seq LIMIT ?"
     with translated():
         return [entry(row) for row in db.execute(ENTRY + where, (state, first, limit))]
 

@@ -7,7 +7,15 @@ a callback and returns a report; nothing prints.
 from ncloudchat_async.transfer.archive import ArchiveInfo, describe
 from ncloudchat_async.transfer.compare import ChannelDifference, Comparison, Verification
 from ncloudchat_async.transfer.export import export_project
-from ncloudchat_async.transfer.reports import ExportReport, Failure, OnProgress, Progress
+from ncloudchat_async.transfer.importing import forecast_import, import_project
+from ncloudchat_async.transfer.reports import (
+    ExportReport,
+    Failure,
+    Forecast,
+    ImportReport,
+    OnProgress,
+    Progress,
+)
 from ncloudchat_async.transfer.template import DEFAULT_TEMPLATE, FIELDS, Template
 from ncloudchat_async.transfer.verify import verify
 
@@ -19,11 +27,15 @@ __all__ = [
     "Comparison",
     "ExportReport",
     "Failure",
+    "Forecast",
+    "ImportReport",
     "OnProgress",
     "Progress",
     "Template",
     "Verification",
     "describe",
     "export_project",
+    "forecast_import",
+    "import_project",
     "verify",
 ]
