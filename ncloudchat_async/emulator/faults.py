@@ -8,7 +8,7 @@ import msgspec
 
 from ncloudchat_async.emulator.routes import ROUTES, Route, nearest
 
-__all__ = ["Action", "Fault", "FaultRule", "Faults"]
+__all__ = ["PAGING", "Action", "Fault", "FaultRule", "Faults"]
 
 Action = Literal[
     "status",

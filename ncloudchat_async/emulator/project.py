@@ -56,13 +56,16 @@ class Project:
         self.settings = settings
         self.store = Store(path)
         self.now = now
+        self.epoch = 0
+        """How often the rows were forgotten."""
         self._origin = os.urandom(5).hex()
         self._issued = int.from_bytes(os.urandom(3))
         self._last_sort_ids: dict[str, int] = {}
         self._stamp = (0, 0, "")
 
     def clear(self) -> None:
-        """Forget every row."""
+        """Forget every row, and with them the calls that are under way."""
+        self.epoch += 1
         self.store.clear()
         self._last_sort_ids.clear()
 
@@ -125,6 +128,7 @@ class Call:
     """One request to one operation."""
 
     __slots__ = (
+        "_epoch",
         "_query",
         "body",
         "caller",
@@ -150,7 +154,13 @@ class Call:
         """The moment the call takes effect."""
         self.paging = _PLAIN
         """What fault rules do to this page."""
+        self._epoch = project.epoch
         self._query: dict[str, str] | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the rows were forgotten since the call came, so that it must do nothing."""
+        return self._epoch != self.project.epoch
 
     @property
     def settings(self) -> EmulatorSettings:

@@ -122,6 +122,7 @@ class Job(Run[Delivery, Outcome]):
         self._send = send
         self._rules = rules
         self._counts: dict[Status, int] = {"sent": 0, "failed": 0, "unknown": 0, "skipped": 0}
+        self._wrong = 0
         self._attempts = 0
         self._begun = rules.clock()
         self._ended: float | None = None
@@ -178,6 +179,6 @@ class Job(Run[Delivery, Outcome]):
     def _count(self, status: Status) -> None:
         """Count an outcome, and stop after too many that are not `sent`."""
         self._counts[status] += 1
-        wrong = self._counts["failed"] + self._counts["unknown"]
-        if self._rules.max_failures is not None and wrong >= self._rules.max_failures:
+        self._wrong += status != "sent"
+        if self._rules.max_failures is not None and self._wrong >= self._rules.max_failures:
             self.stop()

@@ -160,17 +160,17 @@ class JournaledJob(Job):
             page = await self._journal.call(partial(JournalWriter.recorded, first=seq, limit=_PAGE))
             for channel_id, content, ref, state, message_id, attempts in page:
                 item = await take()
-                if isinstance(item, End) or (item.channel_id, item.content, item.ref) != (
-                    channel_id,
-                    content,
-                    ref,
+                if (
+                    isinstance(item, End)
+                    or item.content != content
+                    or item.channel_id != channel_id
+                    or item.ref != ref
                 ):
                     raise JournalMismatchError(f"delivery {seq} is not the one in the journal")
                 seq += 1
                 if state == "sent":
-                    await self._tell(
-                        Outcome(ref, channel_id, "skipped", message_id, None, attempts)
-                    )
+                    self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
+            await self._room()
         if self._complete and not self._stopped and not isinstance(await take(), End):
             raise JournalMismatchError(f"the input goes on after the {total} in the journal")
 
@@ -207,7 +207,7 @@ class JournaledJob(Job):
             partial(JournalWriter.in_state, state=state, first=first, limit=_PAGE)
         ):
             for entry in page:
-                await self._tell(
+                self._tell(
                     Outcome(
                         entry.ref,
                         entry.channel_id,
@@ -217,13 +217,13 @@ class JournaledJob(Job):
                         entry.attempts,
                     )
                 )
+            await self._room()
             first = page[-1].seq + 1
 
-    async def _tell(self, out: Outcome) -> None:
+    def _tell(self, out: Outcome) -> None:
         """Hand out what an earlier run did; it counts, but stops nothing."""
         self._counts[out.status] += 1
         self._hand_out(out)
-        await self._room()
 
     async def _next(self) -> Delivery | End:
         """Give what the journal still plans, then what the input still holds."""

@@ -7,7 +7,7 @@ must show it exactly once. Whatever else is seen leaves it `unknown`.
 """
 
 from asyncio import Future, get_running_loop
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -84,21 +84,22 @@ class Gate:
     """Lets a look into a channel and sends to it exclude each other."""
 
     def __init__(self) -> None:
-        self._under_way: Counter[str] = Counter()
+        self._under_way: dict[str, int] = {}
         self._held: dict[str, deque[Future[None]]] = {}
 
     async def enter(self, channel_id: str) -> None:
         """Wait until nobody looks, then hold looks off until `leave`."""
         while channel_id in self._held:
             await _change(self._held[channel_id])
-        self._under_way[channel_id] += 1
+        self._under_way[channel_id] = self._under_way.get(channel_id, 0) + 1
 
     def leave(self, channel_id: str) -> None:
         """Say that a send has ended."""
-        self._under_way[channel_id] -= 1
-        if not self._under_way[channel_id]:
-            del self._under_way[channel_id]
-            _wake_all(self._held.get(channel_id, deque()))
+        left = self._under_way.pop(channel_id) - 1
+        if left:
+            self._under_way[channel_id] = left
+        elif channel_id in self._held:
+            _wake_all(self._held[channel_id])
 
     async def hold(self, channel_id: str) -> None:
         """Keep new sends out and wait for those under way."""

@@ -63,7 +63,7 @@ class Journal:
 
     def plan(self, seq: int, channel_id: str, content: str, ref: str | None) -> None:
         """Note a delivery that was read from the input."""
-        self._batch.plans.append((seq, channel_id, content, ref))
+        self._batch.plans[seq] = (seq, channel_id, content, ref, "planned", 0, None)
         self._linger()
 
     def record(
@@ -119,7 +119,7 @@ class Journal:
         if self._broken is not None:
             raise self._broken
         durable: Future[None] = get_running_loop().create_future()
-        self._batch.intents.append((begun_ms, seq))
+        self._batch.intend(seq, begun_ms)
         self._waiting.append(durable)
         self._wanted.set()
         await durable
@@ -153,8 +153,7 @@ class Journal:
                     await _finished(self._thread, lambda: self._writer.write(batch))
             except JournalError as error:
                 self._broken = error
-                batch.intents.clear()
-                batch.extend(self._batch)
+                batch.take_back(self._batch)
                 self._batch = batch
                 for durable in waiting:
                     if not durable.done():

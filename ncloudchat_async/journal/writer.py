@@ -8,10 +8,10 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
@@ -77,12 +77,16 @@ class Doubt(msgspec.Struct, frozen=True):
     """Looks, failed ones included."""
 
 
+Plan = tuple[int, str, str, str | None, State, int, int | None]
+"""(seq, channel_id, content, ref, state, attempts, begun_ms)"""
+
+
 class Batch:
     """Changes that are written in one transaction, in the order of these fields."""
 
     def __init__(self) -> None:
-        self.plans: list[tuple[int, str, str, str | None]] = []
-        """(seq, channel_id, content, ref) of what was read from the input."""
+        self.plans: dict[int, Plan] = {}
+        """What was read from the input, by number; perhaps about to be sent already."""
         self.records: list[tuple[State, str | None, str | None, str | None, int]] = []
         """(state, message_id, error, reason, seq) of what came of a send."""
         self.doubts: list[tuple[int, str, float, int, int]] = []
@@ -97,17 +101,32 @@ class Batch:
     def __bool__(self) -> bool:
         return any(rows for _, rows in self.statements())
 
-    def extend(self, later: "Batch") -> None:
-        """Append the changes of a later batch."""
-        for (_, rows), (_, more) in zip(self.statements(), later.statements(), strict=True):
-            rows.extend(more)
+    def intend(self, seq: int, begun_ms: int) -> None:
+        """Note that a delivery is about to be sent."""
+        plan = self.plans.get(seq)
+        if plan is None:
+            self.intents.append((begun_ms, seq))
+        else:  # written for the first time: one statement instead of two
+            self.plans[seq] = (*plan[:4], "sending", 1, begun_ms)
 
-    def statements(self) -> Iterator[tuple[str, list[Any]]]:
+    def take_back(self, later: "Batch") -> None:
+        """Give up the intents, of which nothing came, and append a later batch."""
+        self.intents.clear()
+        for seq, plan in self.plans.items():
+            self.plans[seq] = (*plan[:4], "planned", 0, None)
+        self.plans |= later.plans
+        self.records += later.records
+        self.doubts += later.doubts
+        self.settled += later.settled
+        self.intents += later.intents
+        self.learnt += later.learnt
+
+    def statements(self) -> Iterator[tuple[str, Collection[tuple[object, ...]]]]:
         """Give the statements with their rows."""
         yield (
-            "INSERT INTO delivery (seq, channel_id, content, ref, state)"
-            " VALUES (?, ?, ?, ?, 'planned')",
-            self.plans,
+            "INSERT INTO delivery (seq, channel_id, content, ref, state, attempts, begun_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self.plans.values(),
         )
         yield (
             "UPDATE delivery SET state = ?, message_id = ?, error = ?, reason = ? WHERE seq = ?",

@@ -19,8 +19,9 @@ __all__ = ["Ahead", "Fetch"]
 # Pages in flight or waiting for their turn, in windows. Under jitter one late page holds up
 # the order; with 4 windows of room the others go on meanwhile.
 _DEPTH = 4
-# Pages in flight for each page that came. 2 would waste less, and reach 16 in flight later.
-_AHEAD_AT_FIRST = 4
+# Pages in flight more for each page that joined; half of them for each that did not. At the
+# begin of a list 2 would waste less, and be later with 16 in flight.
+_TRUST = 4
 
 T = TypeVar("T", bound=Row)
 
@@ -59,7 +60,7 @@ class Ahead(Generic[T]):
         self._window = window
         self._turned = turned
         self._limit = 1
-        self._turns = 0
+        self._trust = 0
         self._wanted: int | None = None
         self._flying: set[asyncio.Task[Sequence[T]]] = set()
         self._held: dict[int, asyncio.Task[Sequence[T]]] = {}
@@ -121,8 +122,8 @@ class Ahead(Generic[T]):
 
     async def _judge_one(self, ask: Ask) -> Sequence[T]:
         # At first only as far ahead as the list was found to reach, so that a short list
-        # does not cost a window of pages beyond its end.
-        self._limit = min(self._window(), max(1, _AHEAD_AT_FIRST * self._turns))
+        # does not cost a window of pages beyond its end; and less far while it moves much.
+        self._limit = min(self._window(), max(1, self._trust))
         if not ask.fresh:
             self._launch_ahead()
         held = None if ask.fresh else self._covering(ask)
@@ -142,7 +143,10 @@ class Ahead(Generic[T]):
                 # The page before it is missing, not this one: it may join after that.
                 self._judged.add(offset)
                 self._held[offset] = task
-        self._turns += bool(news)
+        if news is None:
+            self._trust //= 2
+        else:
+            self._trust = min(self._trust + _TRUST, _DEPTH * self._limit + _TRUST)
         if self._turned:
             self._turned(time.monotonic())
         if news and self._wanted is not None:
