@@ -161,7 +161,7 @@ class JournaledJob(Job):
             for channel_id, content, ref, state, message_id, attempts in page:
                 item = await take()
                 if (
-                    isinstance(item, End)
+                    item is END
                     or item.content != content
                     or item.channel_id != channel_id
                     or item.ref != ref
@@ -171,12 +171,12 @@ class JournaledJob(Job):
                 if state == "sent":
                     self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
             await self._room()
-        if self._complete and not self._stopped and not isinstance(await take(), End):
+        if self._complete and not self._stopped and await take() is not END:
             raise JournalMismatchError(f"the input goes on after the {total} in the journal")
 
     async def _plan_all(self) -> None:
         """Write the whole input to the journal before anything is sent."""
-        while not self._stopped and not isinstance(await self._read(), End):
+        while not self._stopped and await self._read() is not END:
             if self._total % _PAGE == 0:
                 await self._journal.flush()
         await self._journal.flush()
@@ -247,7 +247,7 @@ class JournaledJob(Job):
         if self._input is None or self._complete:
             return END
         item = await self._input()
-        if isinstance(item, End):
+        if item is END:
             self._complete = True
             self._journal.learn(complete=True)
             return END
