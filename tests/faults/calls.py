@@ -4,6 +4,7 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,10 @@ from tests.faults.scenarios import KEY
 __all__ = ["CALLS", "OPENERS", "Opener", "Thing", "assert_secret", "chain_of", "opened"]
 
 Opener = Callable[..., Coroutine[Any, Any, Transport]]
-OPENERS: Final[dict[str, Opener]] = {"aiohttp": open_transport}
+OPENERS: Final[dict[str, Opener]] = {
+    "direct": open_transport,
+    "aiohttp": partial(open_transport, public=True),
+}
 """Every way to the server; all fault tests run over each."""
 
 
