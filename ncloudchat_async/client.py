@@ -317,7 +317,7 @@ class _Core:
         # aiohttp is most of this package's import time: it is loaded when first needed.
         from ncloudchat_async.wire.transport import open_transport  # noqa: PLC0415
 
-        self._transport = open_transport(
+        self._transport = await open_transport(
             self.base_url,
             self.project_id,
             key,

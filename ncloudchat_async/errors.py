@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 __all__ = [
     "ApiError",
     "Applied",
+    "ArchiveError",
     "AuthenticationError",
     "BadRequestError",
     "BodyTooLargeError",
@@ -245,3 +246,7 @@ class JournalMismatchError(JournalError):
 
 class JournalCorruptError(JournalError):
     """The file is not a journal, is damaged, or was written by a newer version."""
+
+
+class ArchiveError(NcloudChatError):
+    """An archive cannot be used: not one, damaged, newer, of another project, or in use."""

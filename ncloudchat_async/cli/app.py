@@ -1,7 +1,7 @@
 """Decides which commands there are, how their options are read, and how each one ends."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from cyclopts import App, CycloptsError
@@ -11,7 +11,7 @@ from ncloudchat_async.cli.running import USAGE, Failure, code_of
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.errors import NcloudChatError
 
-__all__ = ["app", "run"]
+__all__ = ["COMMANDS", "make_app", "run"]
 
 _HELP: Final = """Operate NAVER Ncloud Chat from a terminal.
 
@@ -23,15 +23,47 @@ Exit codes: 0 done, 1 some items failed, 2 usage, 3 authentication, 4 quota or d
 5 outcome unknown, 130 and 143 interrupted.
 """
 
-app: Final = App(
-    name="ncloudchat",
-    help=_HELP,
-    version=__version__,
-    version_flags=("--version",),
-    help_format="markdown",
-)
-app.command("ncloudchat_async.cli.demo:demo", name="demo")
-app.command("ncloudchat_async.cli.emulator:emulator", name="emulator")
+COMMANDS: Final = {
+    "members": ("members:app", "Users of the project."),
+    "channels": ("channels:app", "Rooms that members subscribe to."),
+    "messages": ("messages:app", "What is said in channels."),
+    "friends": ("friends:app", "Friend requests and their answers."),
+    "tokens": ("tokens:app", "Tokens that members log in with."),
+    "subscriptions": ("subscriptions:app", "Which member joined which channel."),
+    "notifications": ("notifications:app", "Push settings of members."),
+    "send": ("send:send", "Send a message for every line of a file."),
+    "jobs": ("jobs:app", "Look into the journals of send, and go on with them."),
+    "doctor": ("doctor:doctor", "Find out what keeps calls from succeeding."),
+    "api": ("api:api", "Call any path of the platform."),
+    "profile": ("profiles:app", "Keep credentials under a name."),
+    "demo": ("demo:demo", "Send thousands of messages to an emulator and account for each."),
+    "emulator": ("emulator:emulator", "Run a twin of the platform on this machine."),
+}
+"""Where each command is; its module is loaded when it is used."""
+
+
+def make_app(own_help: Collection[str]) -> App:
+    """Make the command line.
+
+    Args:
+        own_help: Commands that are loaded and explain themselves; of the others only one
+            line is known, so that `ncloudchat --help` need not load them.
+    """
+    app = App(
+        name="ncloudchat",
+        help=_HELP,
+        version=__version__,
+        version_flags=("--version",),
+        help_format="markdown",
+    )
+    for name, (place, line) in COMMANDS.items():
+        app.command(
+            f"ncloudchat_async.cli.{place}",
+            name=name,
+            help=None if name in own_help else line,
+            sort_key=name,
+        )
+    return app
 
 
 def run(argv: Sequence[str]) -> int:
@@ -41,7 +73,9 @@ def run(argv: Sequence[str]) -> int:
         argv: What stands behind the program's name.
     """
     try:
-        command, bound, _ = app.parse_args(list(argv), print_error=False, exit_on_error=False)
+        command, bound, _ = make_app(argv[:1]).parse_args(
+            list(argv), print_error=False, exit_on_error=False
+        )
         code = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         return _complain(str(error), USAGE)

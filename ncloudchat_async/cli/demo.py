@@ -3,15 +3,19 @@
 import asyncio
 import os
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import msgspec
 from cyclopts import Parameter, validators
 
-from ncloudchat_async.bulk import Status
+from ncloudchat_async.bulk import Mode, Status
 from ncloudchat_async.cli.demo_worker import Event, Made, Phase, Read, Went, Work, deliveries
+from ncloudchat_async.cli.output import print_table
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import DONE, FAILED, UNKNOWN, Failure, run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
@@ -28,44 +32,68 @@ def demo(
     messages: _Count = 5000,
     quota: _Count = 500,
     window: _Count = 2,
+    mode: Mode = "reconcile",
     drop_every: _Count | None = None,
+    kill: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Send thousands of messages to an emulator, read all back and account for each.
 
-    Starts the emulator with a quota, creates the channels, fans the messages out, reads
-    every channel and message, and prints what became of them. Exit code 0 means that each
-    message was read back exactly once; 5 that some are in doubt and did not arrive; 1 that
-    one failed, is missing or came twice.
+    Starts the emulator with a quota, creates the channels, fans the messages out with a
+    journal, reads every channel and message, and prints what became of them. Exit code 0
+    means that each message was read back exactly once; 5 that some are in doubt and did not
+    arrive; 1 that one failed, is missing or came twice.
 
-    Example: `ncloudchat demo --channels 20 --messages 500 --drop-every 50`
+    Example: `ncloudchat demo --channels 20 --messages 500 --drop-every 50 --kill`
 
     Args:
         channels: Channels to create.
         messages: Messages to send, spread over the channels in turn.
         quota: Requests per second that the emulator allows and the client is told.
         window: Pages in flight while a list is read.
-        drop_every: Lose the answer of every so manieth send after it was applied. Such a
-            send ends as unknown, since it must not be repeated.
+        mode: What to do with messages whose answer was lost: `reconcile` looks for them,
+            `at_most_once` names them unknown, `at_least_once` sends them again.
+        drop_every: Lose the answer of every so manieth send after it was applied.
+        kill: Kill the sending process once with SIGKILL, and go on with its journal.
     """
-    work = Work(channels=channels, messages=messages, rate=quota, window=window)
-    return run_async(lambda _: _demo(work, drop_every))
+    with TemporaryDirectory(prefix="ncloudchat-demo-") as folder:
+        work = Work(
+            channels=channels,
+            messages=messages,
+            rate=quota,
+            window=window,
+            mode=mode,
+            journal=str(Path(folder, "demo.journal")),
+        )
+        return run_async(lambda _: _demo(work, drop_every, kill=kill))
 
 
-async def _demo(work: Work, drop_every: int | None) -> int:
+async def _demo(work: Work, drop_every: int | None, *, kill: bool) -> int:
     settings = EmulatorSettings(quota_rate=work.rate)
     async with Emulator(settings=settings) as emulator:
         if drop_every is not None:
             emulator.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
         with Progress() as progress:
-            events = await _run_worker(emulator, work, progress)
+            watch = _Watch(work, progress)
+            if kill:
+                # Somewhere in the middle, with sends on their way.
+                await _run_worker(emulator, work, watch, kill_after=work.messages * 2 // 5)
+                work = msgspec.structs.replace(work, channel_ids=tuple(watch.channel_ids))
+            await _run_worker(emulator, work, watch)
         stats = emulator.stats
-    account = take_account(work.messages, events)
-    _print(_rows(account, events, stats, work))
+    account = take_account(work.messages, watch.events)
+    rows = _rows(account, watch.seconds, stats, work)
+    print_table(("figure", "value"), rows, sys.stdout)
     return account.exit_code
 
 
-async def _run_worker(emulator: Emulator, work: Work, progress: Progress) -> list[Event]:
-    """Run the worker to its end and return what it told."""
+async def _run_worker(
+    emulator: Emulator, work: Work, watch: "_Watch", *, kill_after: int | None = None
+) -> None:
+    """Run a worker to its end, or kill it when so many outcomes have come.
+
+    Raises:
+        Failure: It ended with an error.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -83,25 +111,22 @@ async def _run_worker(emulator: Emulator, work: Work, progress: Progress) -> lis
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    events: list[Event] = []
     try:
         process.stdin.write(msgspec.json.encode(work) + b"\n")
-        show = _Stages(work, progress).show
         async for line in process.stdout:
-            event = _EVENT.decode(line)
-            events.append(event)
-            show(event)
+            watch.take(_EVENT.decode(line))
+            if kill_after is not None and watch.outcomes >= kill_after:
+                return
         if await process.wait():
             raise Failure(f"the demo's worker ended with exit code {process.returncode}")
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return events
 
 
-class _Stages:
-    """Shows the worker's events as stages of progress."""
+class _Watch:
+    """Takes the worker's events, shows them as progress and times the phases."""
 
     _LABELS: Final = {Made: "channels created", Went: "messages sent", Read: "messages read"}
 
@@ -109,16 +134,43 @@ class _Stages:
         self._totals = {Made: work.channels, Went: work.messages, Read: work.messages}
         self._progress = progress
         self._kind: type[Event] | None = None
+        self._since = time.monotonic()
+        self._refs: set[str] = set()
+        self.events: list[Event] = []
+        self.channel_ids: list[str] = []
+        self.seconds: dict[str, float] = {}
+        """How long each phase took, a killed worker and the start of the next included."""
 
-    def show(self, event: Event) -> None:
-        """Move the bar of the event's stage."""
-        kind = type(event)
-        label = self._LABELS.get(kind)
-        if label is None:
-            return
+    @property
+    def outcomes(self) -> int:
+        """Deliveries of which an outcome is known."""
+        return len(self._refs)
+
+    def take(self, event: Event) -> None:
+        """Take one event."""
+        self.events.append(event)
+        match event:
+            case Phase():
+                # A second worker ends the first phase again, at once.
+                now = time.monotonic()
+                if event.name not in self.seconds:
+                    self.seconds[event.name] = now - self._since
+                    self._since = now
+                return
+            case Made():
+                self.channel_ids.append(event.channel_id)
+            case Went():
+                if event.ref in self._refs:
+                    return
+                self._refs.add(event.ref)
+            case Read():
+                pass
+        self._show(type(event))
+
+    def _show(self, kind: type[Event]) -> None:
         if kind is not self._kind:
             self._kind = kind
-            self._progress.stage(label, self._totals[kind])
+            self._progress.stage(self._LABELS[kind], self._totals[kind])
         self._progress.advance()
 
 
@@ -173,31 +225,19 @@ def take_account(messages: int, events: list[Event]) -> Account:
 
 
 def _rows(
-    account: Account, events: list[Event], stats: Stats, work: Work
+    account: Account, seconds: Mapping[str, float], stats: Stats, work: Work
 ) -> Iterator[tuple[str, str]]:
     """Say each figure in words."""
-    took = {event.name: event.seconds for event in events if isinstance(event, Phase)}
-    sending = took["send"]
+    sending = seconds["send"]
     rate = (account.sent + account.unknown_arrived) / sending
     yield "sent", f"{account.sent:,}"
     yield "failed", f"{account.failed:,}"
     arrived = f" ({account.unknown_arrived:,} of them read back)" if account.unknown else ""
     yield "unknown", f"{account.unknown:,}{arrived}"
-    yield "seconds", f"{sending:.2f} to send, {sum(took.values()):.2f} in all"
+    yield "seconds", f"{sending:.2f} to send, {sum(seconds.values()):.2f} in all"
     yield "rate reached", f"{rate:,.1f}/s of {work.rate:,.0f}/s, {rate / work.rate:.1%}"
     yield "most requests in any second", f"{stats.peak_per_second:,}"
     yield "answers 429", f"{stats.throttled:,}"
     yield "messages read back", f"{account.read_back:,}"
     yield "missing", f"{account.missing:,}"
     yield "duplicated", f"{account.duplicated:,}"
-
-
-def _print(rows: Iterator[tuple[str, str]]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table("figure", "value", box=SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

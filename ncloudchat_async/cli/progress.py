@@ -26,21 +26,25 @@ class Progress:
 
     Args:
         stream: Where to; None: stderr.
+        quiet: Show nothing.
         clock: Monotonic seconds; for tests.
     """
 
     def __init__(
-        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO | None = None,
+        *,
+        quiet: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream: Final = sys.stderr if stream is None else stream
         self._clock: Final = clock
-        self._view: Final[_Bar | _Lines] = (
-            _Bar(self._stream) if self._stream.isatty() else _Lines(self._stream)
-        )
+        bar = self._stream.isatty() and not quiet
+        self._view: Final = _Bar(self._stream) if bar else _Lines(None if quiet else self._stream)
         self._begun = clock()
         self._shown = 0.0
         self._label = ""
-        self._done = 0
+        self._done = self._first = 0
         self._total: int | None = None
         self._note = ""
 
@@ -65,9 +69,9 @@ class Progress:
             done: How many were done before.
         """
         self.end()
-        self._label, self._total, self._done, self._note = label, total, done, ""
+        self._label, self._total, self._note = label, total, ""
+        self._done = self._first = done
         self._begun = self._shown = self._clock()
-        self._first = done
         self._view.begin(label, total, done)
 
     def advance(self, count: int = 1, note: str | None = None) -> None:
@@ -82,10 +86,10 @@ class Progress:
             self._view.line(self._summary(now))
 
     def end(self) -> None:
-        """End the stage, if one is open, with a last line."""
-        if self._label:
+        """End the stage, if one is open, with a last line; one in which nothing came has none."""
+        if self._label and self._done > self._first:
             self._view.line(self._summary(self._clock()))
-            self._label = ""
+        self._label = ""
 
     def _summary(self, now: float) -> str:
         passed = now - self._begun
@@ -100,9 +104,9 @@ class Progress:
 
 
 class _Lines:
-    """Progress for logs and pipes."""
+    """Progress for logs and pipes, or for nobody."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def begin(self, label: str, total: int | None, done: int) -> None:
@@ -113,8 +117,9 @@ class _Lines:
 
     def line(self, text: str) -> None:
         """Print one line."""
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
     def close(self) -> None:
         """Leave the lines where they are."""

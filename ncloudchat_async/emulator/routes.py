@@ -106,8 +106,7 @@ def find(method: str, path: str, *, lenient: bool = False) -> tuple[Route, list[
 
 def nearest(method: str, path: str) -> str:
     """Name the known route that looks most like a request nobody serves."""
-    # Only wrong requests need it, and it costs a tenth of the emulator's start.
-    from difflib import SequenceMatcher  # noqa: PLC0415
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only wrong requests need it
 
     segments = path.split("/")
 

@@ -28,6 +28,7 @@ from ncloudchat_async.errors import (
     ServerError,
     UnexpectedRedirectError,
 )
+from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Endpoint
 
 __all__ = ["Response", "decode", "retry_after_s"]
@@ -38,6 +39,8 @@ MAX_DEPTH: Final = 64
 """Nesting accepted from the server; documented answers have 4 levels."""
 _MAX_TEXT: Final = 300
 _STATUS_OK: Final = 1
+_UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+"""What the decoder raises; ValueError for invalid UTF-8 and for numbers of 4,301 digits."""
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
     -1: AuthenticationError,
     -2: AuthenticationError,
@@ -82,7 +85,10 @@ _HINTS: Final = {
     -5: "the key has expired",
     -6: "no project has this id",
 }
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
+# Possessive, and content with an unclosed string: no text takes more than one pass.
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.S)
+# msgspec quotes what came in these marks, and its own words in others.
+_QUOTED: Final = re.compile(r"'.*'", re.S)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -98,7 +104,13 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
-def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = False) -> T:
+def decode(
+    endpoint: Endpoint[T],
+    response: Response,
+    *,
+    roomy_stack: bool = False,
+    secret: Secret | None = None,
+) -> T:
     """Turn an answer into the value of its endpoint, or raise what it means.
 
     Args:
@@ -106,6 +118,7 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
         response: The complete answer.
         roomy_stack: Whether the thread's stack can take any nesting the decoder accepts
             (a main thread's can); otherwise nesting is checked first, at 1 ns a byte.
+        secret: What the request was signed with: masked where the server repeats it.
 
     Raises:
         ApiError: The platform refused, in one of its four ways.
@@ -116,7 +129,7 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
     if 200 <= response.status < 300 and (roomy_stack or not _too_deep(body)):
         try:
             answer = endpoint.decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except _UNREADABLE:
             pass
         else:
             if endpoint.envelope:
@@ -132,7 +145,7 @@ def decode(endpoint: Endpoint[T], response: Response, *, roomy_stack: bool = Fal
                 # A bare object may still say status -1 beside an id: only one without
                 # these keys is taken without a second look.
                 return answer  # type: ignore[no-any-return]  # typed by the endpoint
-    return _decode_slowly(endpoint, response)
+    return _decode_slowly(endpoint, response, secret or Secret(""))
 
 
 def _inner(answer: Any, envelope: str) -> Any:
@@ -144,7 +157,7 @@ def _inner(answer: Any, envelope: str) -> Any:
     return answer
 
 
-def _decode_slowly(endpoint: Endpoint[T], response: Response) -> T:
+def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) -> T:
     """Judge an answer that the typed decoder did not take, piece by piece."""
     if 300 <= response.status < 400:
         raise UnexpectedRedirectError(
@@ -153,11 +166,13 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response) -> T:
             applied="unknown" if response.status == 303 else "no",
         )
     answer, readable = _parse(response.body)
-    failure = _failure(endpoint, response, answer)
+    failure = _failure(endpoint, response, answer, secret)
     if failure is not None:
         raise failure
     if not readable:
-        raise DecodeError(f"HTTP {response.status} with {_describe(response)}", applied="unknown")
+        raise DecodeError(
+            f"HTTP {response.status} with {_describe(response, secret)}", applied="unknown"
+        )
     value = answer
     for path in endpoint.envelope:
         value, found = _follow(answer, path)
@@ -167,8 +182,8 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response) -> T:
         return _empty(endpoint, response, value)
     try:
         return msgspec.convert(_with_sound_timestamps(value), endpoint.returns, strict=False)
-    except (msgspec.ValidationError, RecursionError) as error:
-        reason = str(error)
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+        reason = _QUOTED.sub("'…'", str(error))
     raise DecodeError(f"the answer does not fit: {reason}", applied="unknown")
 
 
@@ -190,7 +205,7 @@ def _parse(body: bytes) -> tuple[Any, bool]:
         return None, False
     try:
         return msgspec.json.decode(body), True
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    except _UNREADABLE:
         return None, False
 
 
@@ -202,7 +217,9 @@ def _follow(answer: Any, path: str) -> tuple[Any, bool]:
     return answer, True
 
 
-def _failure(endpoint: Endpoint[Any], response: Response, answer: Any) -> ApiError | None:
+def _failure(
+    endpoint: Endpoint[Any], response: Response, answer: Any, secret: Secret
+) -> ApiError | None:
     """Find the failure an answer reports, in the order of D01."""
     code: int | None = None
     text = ""
@@ -212,18 +229,18 @@ def _failure(endpoint: Endpoint[Any], response: Response, answer: Any) -> ApiErr
         error = answer.get("error")
         errors = answer.get("errors")
         if isinstance(status, int) and not isinstance(status, bool) and status != _STATUS_OK:
-            code, text = status, _text(answer.get("message"))
+            code, text = status, _text(answer.get("message"), secret)
             kind = _kind_of_status(endpoint, response.status, status, text)
             text = text or _HINTS.get(status, "")
         elif isinstance(error, dict) and "errorCode" in error:
-            code, text = _integer(error["errorCode"]), _text(error.get("message"))
+            code, text = _integer(error["errorCode"]), _text(error.get("message"), secret)
             kind = _kind_of_gateway(response.status, code)
         elif isinstance(errors, list) and errors:
             first = errors[0]
-            text = _text(first.get("message") if isinstance(first, dict) else first)
+            text = _text(first.get("message") if isinstance(first, dict) else first, secret)
             kind = _kind_of_text(text) or BadRequestError
         else:
-            text = _text(answer.get("message"))
+            text = _text(answer.get("message"), secret)
     if kind is None and response.status >= 400:
         kind = _kind_of_http(response.status)
     if kind is None:
@@ -266,11 +283,11 @@ def _kind_of_text(text: str) -> type[ApiError] | None:
     return ConflictError if _SAYS_TAKEN.search(text) else None
 
 
-def _text(value: object) -> str:
-    """Cut the server's words to what a log can bear: one line without control characters."""
+def _text(value: object, secret: Secret) -> str:
+    """Cut the server's words to what a log can bear: one line, no control characters, no key."""
     if not isinstance(value, str):
         return ""
-    line = "".join(c if c.isprintable() else " " for c in value[:_MAX_TEXT])
+    line = "".join(c if c.isprintable() else " " for c in secret.masked(value)[:_MAX_TEXT])
     return line.strip()
 
 
@@ -283,12 +300,12 @@ def _integer(value: object) -> int | None:
     return None
 
 
-def _describe(response: Response) -> str:
+def _describe(response: Response, secret: Secret) -> str:
     """Say what came instead of JSON, without quoting it."""
     if not response.body:
         return "an empty body"
     kind = response.headers.get("Content-Type", "no content type").split(";")[0]
-    return f"{len(response.body)} bytes that are not the documented JSON ({_text(kind)})"
+    return f"{len(response.body)} bytes that are not the documented JSON ({_text(kind, secret)})"
 
 
 def _with_sound_timestamps(value: Any) -> Any:

@@ -4,12 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from ncloudchat_async.errors import ApiError, AuthenticationError, ConfigError
+from ncloudchat_async.errors import AuthenticationError, ConfigError
 
 __all__ = ["AuthLatch", "KeyRing", "KeySource", "Secret"]
 
 KeySource = Callable[[], Awaitable[str]]
 """Gives the key when the client opens, and another one when that is refused."""
+
+
+class _Unseen(str):
+    """A string that shows nothing where values are shown for debugging."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "***"
 
 
 class Secret:
@@ -21,8 +31,11 @@ class Secret:
         self._value: Final = value
 
     def reveal(self) -> str:
-        """Return the string itself: only a header may take it."""
-        return self._value
+        """Return the string itself, for a header; its `repr` too shows `***`.
+
+        Libraries keep headers in their frames and objects, which tracebacks print.
+        """
+        return _Unseen(self._value)
 
     def problem(self) -> str | None:
         """Tell why this cannot be sent as a header value, without showing it."""
@@ -66,6 +79,7 @@ class KeyRing:
     def __init__(self, key: Secret | KeySource) -> None:
         self._source: Final = None if isinstance(key, Secret) else key
         self._lock: Final = asyncio.Lock()
+        self._asked = 0
         self.key: Secret = key if isinstance(key, Secret) else Secret("")
 
     async def open(self) -> Secret:
@@ -78,17 +92,36 @@ class KeyRing:
             self.key = await self._ask(self._source)
         return self.key
 
+    @property
+    def renewing(self) -> bool:
+        """Whether the source is being asked for another key."""
+        return self._lock.locked()
+
     async def renew(self, refused: Secret | None) -> bool:
-        """Ask for another key, unless somebody did since `refused` was sent.
+        """Ask for another key, once for all calls that were refused together.
+
+        A caller cancelled while it asks leaves the question to the next one that waits.
 
         Returns:
             Whether the key now differs from the refused one.
+
+        Raises:
+            ConfigError: The source gave something that cannot be a key.
+            Exception: Whatever the source raises.
         """
         if self._source is None:
             return False
+        asked = self._asked
         async with self._lock:
-            if self.key == refused:
-                self.key = await self._ask(self._source)
+            if self.key == refused and self._asked == asked:
+                self._asked += 1
+                try:
+                    key = await self._ask(self._source)
+                except asyncio.CancelledError:
+                    self._asked -= 1
+                    raise
+                if key != self.key:
+                    self.key = key
             return self.key != refused
 
     async def _ask(self, source: KeySource) -> Secret:
@@ -103,44 +136,59 @@ class AuthLatch:
     """Stops traffic that the platform refuses anyway.
 
     After `LIMIT` refusals in a row no request is sent for `PAUSE_S` seconds and every call
-    gets the same typed error at once; then one call probes. A key that is hammered with is
-    a key that gets blocked, and the answer cannot change before someone acts.
+    gets the same typed error at once; then one call probes while the others are still
+    refused. A key that is hammered with is a key that gets blocked, and the answer cannot
+    change before someone acts. Refusals are counted per answer, so calls in flight together
+    may make them more than `LIMIT`.
     """
 
     LIMIT: Final = 3
     PAUSE_S: Final = 30.0
 
     def __init__(self) -> None:
-        self._refusals = 0
-        self._shut_until = 0.0
+        self.refusals = 0
+        """Refusals since the key was last accepted."""
+        self.shut = False
+        """Whether calls must `knock`."""
+        self._until = 0.0
+        self._probing = False
         self._error: AuthenticationError | None = None
 
-    def refusal(self, now: float) -> AuthenticationError | None:
-        """Return a fresh copy of the error that stands, or None when a call may go.
+    def knock(self, now: float) -> AuthenticationError | None:
+        """Return a fresh copy of the error that stands, or None for the one that may probe.
 
-        The first call after the pause is the probe: it shuts the latch behind it.
+        A probe owes `record`, `open` or `unprobed`.
         """
-        if self._refusals < self.LIMIT or self._error is None:
-            return None
-        if now >= self._shut_until:
-            self._shut_until = now + self.PAUSE_S
-            return None
-        left = self._shut_until - now
         error = self._error
-        return type(error)(
-            f"{error.message} (refused {self._refusals} times in a row: nothing is sent "
-            f"for another {left:.0f} s)",
-            http_status=error.http_status,
-            code=error.code,
-            message=error.message,
+        if error is None or (now >= self._until and not self._probing):
+            self._probing = True
+            return None
+        left = max(0.0, self._until - now)
+        until = f"for another {left:.0f} s" if left else "until a probe is answered"
+        return _copy(
+            error,
+            f"{error.message} (refused {self.refusals} times in a row: nothing is sent {until})",
         )
 
-    def record(self, error: ApiError | None, now: float) -> None:
-        """Take note of an answer: a refusal counts, anything else opens the latch."""
-        if not isinstance(error, AuthenticationError):
-            self._refusals = 0
-            self._error = None
-            return
-        self._refusals += 1
-        self._error = error
-        self._shut_until = now + self.PAUSE_S
+    def record(self, error: AuthenticationError, now: float) -> None:
+        """Count a refusal, which begins a pause once there are enough."""
+        self.refusals += 1
+        self.shut = self.refusals >= self.LIMIT
+        self._error = _copy(error, error.message)
+        self._until = now + self.PAUSE_S
+        self._probing = False
+
+    def open(self) -> None:
+        """Let traffic pass: the key was accepted, or is another one now."""
+        self.refusals = 0
+        self.shut = self._probing = False
+        self._error = None
+
+    def unprobed(self) -> None:
+        """Let another call probe: the one that did has ended without an answer."""
+        self._probing = False
+
+
+def _copy(error: AuthenticationError, text: str) -> AuthenticationError:
+    """Say the same again, without traceback and call."""
+    return type(error)(text, http_status=error.http_status, code=error.code, message=error.message)

@@ -84,29 +84,26 @@ class RateSemaphore:
         store: Store | None = None,
     ) -> None:
         self._now = now
-        self._store: Store = store or LocalStore()
+        self._store: Store = LocalStore() if store is None else store
+        self._quota = quota
+        self._pace = Pace(quota.rate, adaptive=quota.adaptive)
+        self._limit = quota.max_in_flight
+        self._interval = self._pace.interval
+        self._ahead = (quota.burst - 1) * self._interval
+        self._paused_until = 0.0
         self._in_use = 0
         self._closed = False
         self._interactive: deque[_Waiter] = deque()
         self._bulk: deque[_Waiter] = deque()
         self._passed = 0  # interactive grants since a bulk one, while bulk waits
+        self._busy_since = 0.0  # when the queues were last empty
+        self._soonest = math.inf  # no waiter has an earlier deadline
         self._leased: deque[float] = deque()  # moments of permits booked and not used
-        self._asked: asyncio.Future[float] | None = None
-        self._opens_at = 0.0  # when the next permit was due, the last time none was
-        self._busy_since = 0.0
-        self._soonest = math.inf  # no waiter's deadline is earlier
+        self._asked: asyncio.Future[float] | None = None  # a booking under way
+        self._opens_at = 0.0  # when the next permit is due, as last heard
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._adopt(quota)
-
-    def _adopt(self, quota: Quota) -> None:
-        self._quota = quota
-        self._pace = Pace(quota.rate, adaptive=quota.adaptive)
-        self._paused_until = self._pace.paused_until
-        self._limit = quota.max_in_flight
-        self._interval = self._pace.interval
-        self._ahead = (quota.burst - 1) * self._interval
 
     @property
     def in_use(self) -> int:
@@ -121,12 +118,14 @@ class RateSemaphore:
     @property
     def waiting(self) -> int:
         """Callers that wait for their turn."""
-        return sum(not w[0].done() for q in (self._interactive, self._bulk) for w in q)
+        queues = (self._interactive, self._bulk)
+        return sum(not future.done() for queue in queues for future, _ in queue)
 
     @property
     def rate(self) -> float | None:
         """Present pace in requests per second, None when there is none."""
-        return self._pace.rate
+        rate = self._pace.rate
+        return None if rate == math.inf else rate
 
     @property
     def paused_until(self) -> float:
@@ -181,18 +180,19 @@ class RateSemaphore:
         if self._closed:
             raise ClientClosedError("the client is closed")
         now = self._now()
-        limit = math.inf if deadline is None else deadline
+        latest = math.inf if deadline is None else deadline
         if self._quota.max_wait_s is not None:
-            limit = min(limit, now + self._quota.max_wait_s)
-        if now < limit and self.try_acquire(priority):
+            latest = min(latest, now + self._quota.max_wait_s)
+        if now < latest and self.try_acquire(priority):
             return
-        if self._forecast(now, priority) >= limit:
+        if self._earliest(now, priority) >= latest:
             raise DeadlineExceededError("the queue for the quota is longer than the deadline")
-        waiter = self._enqueue(now, priority, limit)
+        queue = self._bulk if priority == "bulk" else self._interactive
+        waiter = self._enqueue(queue, now, latest)
         try:
             permit = await waiter[0]
         except (asyncio.CancelledError, GeneratorExit):
-            self._withdraw(waiter)
+            self._withdraw(queue, waiter)
             raise
         if permit is None:
             if self._closed:
@@ -200,7 +200,13 @@ class RateSemaphore:
             raise DeadlineExceededError("the deadline passed while the call waited for quota")
 
     def release(self) -> None:
-        """Give a slot back; the permit is spent."""
+        """Give a slot back; the permit is spent.
+
+        Raises:
+            RuntimeError: No slot is taken.
+        """
+        if self._in_use <= 0:
+            raise RuntimeError("a slot was given back that nobody had taken")
         self._in_use -= 1
         if self._interactive or self._bulk:
             self._dispatch()
@@ -209,28 +215,33 @@ class RateSemaphore:
         """Take note of an answer that was no throttle to an attempt granted at `started`."""
         pace = self._pace
         pace.succeeded(started, self._now())
-        interval = pace.interval
-        if interval != self._interval:
-            self._retime(interval)
+        if pace.interval != self._interval:
+            self._adopt_pace()
 
     def throttled(self, started: float, retry_after_s: float | None = None) -> None:
         """Take note of a 429 to an attempt granted at `started`.
 
+        Said before `release`, it stops the grant that `release` would make.
+
         Args:
             started: Moment of the grant.
-            retry_after_s: What the server asked to wait, if it did.
+            retry_after_s: Seconds the server asked to wait, if it did.
         """
-        pace = self._pace
-        pace.throttled(started, self._now(), retry_after_s)
-        self._paused_until = pace.paused_until
-        self._retime(pace.interval)
+        self._pace.throttled(started, self._now(), retry_after_s)
+        self._adopt_pace()
 
     def reconfigure(self, quota: Quota) -> None:
-        """Change the limits; those in flight stay, and a lowered limit drains first."""
-        paused_until = self._paused_until
-        self._adopt(quota)
-        self._paused_until = paused_until
-        self._retime(self._interval)
+        """Change the limits from now on.
+
+        Those in flight stay, so a lowered `max_in_flight` drains before it grants. What was
+        learned is kept unless `rate` or `adaptive` changes; the pause is kept always.
+        Callers that wait keep their deadlines.
+        """
+        if (quota.rate, quota.adaptive) != (self._quota.rate, self._quota.adaptive):
+            self._pace = Pace(quota.rate, adaptive=quota.adaptive)
+        self._quota = quota
+        self._limit = quota.max_in_flight
+        self._adopt_pace()
 
     def close(self) -> None:
         """Wake all waiters with `ClientClosedError` and grant nothing from now on."""
@@ -240,16 +251,16 @@ class RateSemaphore:
             self._timer = None
         for queue in (self._interactive, self._bulk):
             while queue:
-                future, _ = queue.popleft()
-                if not future.done():
-                    future.set_result(None)
+                _turn_away(queue.popleft())
 
-    def _retime(self, interval: float) -> None:
-        """Go on at another pace."""
-        if interval > self._interval:
+    def _adopt_pace(self) -> None:
+        """Go on at the pace that was learned."""
+        pace = self._pace
+        if pace.interval > self._interval:
             self._leased.clear()  # they were spaced for a faster pace
-        self._interval = interval
-        self._ahead = (self._quota.burst - 1) * interval
+        self._interval = pace.interval
+        self._ahead = (self._quota.burst - 1) * pace.interval
+        self._paused_until = max(self._paused_until, pace.paused_until)
         if self._interactive or self._bulk:
             self._dispatch()
 
@@ -283,33 +294,41 @@ class RateSemaphore:
         self._leased.extend(start + i * self._interval for i in range(n))
 
     def _answered(self, answer: "asyncio.Future[float]") -> None:
+        """Take over the permits that an asynchronous store booked."""
         if answer is self._asked:
             self._asked = None
-            self._book(answer.result(), self._store.lease)
+            if not answer.cancelled():
+                self._opens_at = answer.result()
+                self._book(self._opens_at, self._store.lease)
             self._dispatch()
 
-    def _forecast(self, now: float, priority: Priority) -> float:
-        """Earliest moment of a grant to a caller who joins the queue now."""
-        ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
-        return (
-            max(now, self._paused_until, self._opens_at if self._asked is None else now)
-            + ahead * self._interval
-        )
+    def _earliest(self, now: float, priority: Priority) -> float:
+        """Moment before which a caller who comes now cannot be granted.
 
-    def _enqueue(self, now: float, priority: Priority, deadline: float) -> _Waiter:
+        Only a told rate counts: a learned one may have doubled by then.
+        """
+        moment = max(now, self._paused_until)
+        if self._quota.rate is None:
+            return moment
+        ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
+        if self._asked is None:
+            moment = max(moment, self._opens_at)
+        return moment + ahead / self._quota.rate
+
+    def _enqueue(self, queue: deque[_Waiter], now: float, deadline: float) -> _Waiter:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move(loop)
-        waiter = (loop.create_future(), deadline)
         if not (self._interactive or self._bulk):
             self._busy_since = now
-        (self._bulk if priority == "bulk" else self._interactive).append(waiter)
+        waiter = (loop.create_future(), deadline)
+        queue.append(waiter)
         self._soonest = min(self._soonest, deadline)
         self._dispatch()
         return waiter
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve another event loop from now on."""
+        """Serve another event loop from now on; a closed one has no waiters any more."""
         if self._loop is not None and not self._loop.is_closed() and self.waiting:
             raise RuntimeError("callers of another event loop wait at this semaphore")
         self._loop = loop
@@ -317,50 +336,49 @@ class RateSemaphore:
         self._bulk.clear()
         self._asked = None
         self._timer = None
+        self._soonest = math.inf
 
-    def _withdraw(self, waiter: _Waiter) -> None:
+    def _withdraw(self, queue: deque[_Waiter], waiter: _Waiter) -> None:
+        """Undo what was done for a caller that no longer waits."""
         future = waiter[0]
-        if future.done() and not future.cancelled():
-            moment = future.result()
-            if moment is not None:  # granted in this very turn
-                self._leased.appendleft(moment)
-                self.release()
-            return
-        for queue in (self._interactive, self._bulk):
+        if not future.done() or future.cancelled():
             if waiter in queue:
                 queue.remove(waiter)
+            return
+        moment = future.result()
+        if moment is not None:  # granted in this very turn: the next one takes both
+            self._leased.appendleft(moment)
+            self.release()
 
     def _dispatch(self) -> None:
-        """Grant what is free to those who are due, and arm the timer for the rest."""
+        """Grant what is free to those whose turn it is, and arm the timer for the rest."""
         loop = self._loop
         if loop is None or loop.is_closed():
             return
         now = self._now()
         wake_at = max(self._soonest, now + EXPIRY_S)
-        while self._in_use < self._limit and self._drop_gone(now):
-            if now < self._paused_until:
-                wake_at = min(wake_at, self._paused_until)
-                break
-            moment = self._take(now, max(now - SLACK_S, self._busy_since, self._paused_until))
-            if moment > now:
-                self._opens_at = moment
-                wake_at = min(wake_at, moment)
+        while self._in_use < self._limit and self._any_left(now):
+            opens_at = self._paused_until
+            if opens_at <= now:
+                since = max(now - SLACK_S, self._busy_since, opens_at)
+                opens_at = self._take(now, since)
+            if opens_at > now:
+                wake_at = min(wake_at, opens_at)
                 break
             self._in_use += 1
-            self._next().popleft()[0].set_result(moment)
+            self._next_queue().popleft()[0].set_result(opens_at)
         if self._interactive or self._bulk:
             self._arm(wake_at, now)
 
-    def _drop_gone(self, now: float) -> bool:
-        """Take waiters off the heads that are cancelled or late; tell if any is left."""
+    def _any_left(self, now: float) -> bool:
+        """Tell whether anybody waits, and take those who gave up or are late off the heads."""
         for queue in (self._interactive, self._bulk):
-            while queue and (queue[0][0].done() or queue[0][1] <= now):
-                future = queue.popleft()[0]
-                if not future.done():
-                    future.set_result(None)
+            while queue and (queue[0][1] <= now or queue[0][0].done()):
+                _turn_away(queue.popleft())
         return bool(self._interactive or self._bulk)
 
-    def _next(self) -> deque[_Waiter]:
+    def _next_queue(self) -> deque[_Waiter]:
+        """Choose whose turn it is, and count it."""
         if not self._bulk:
             self._passed = 0
             return self._interactive
@@ -369,6 +387,22 @@ class RateSemaphore:
             return self._interactive
         self._passed = 0
         return self._bulk
+
+    def _wake(self) -> None:
+        self._timer = None
+        now = self._now()
+        if now >= self._soonest:
+            self._expire(now)
+        self._dispatch()
+
+    def _expire(self, now: float) -> None:
+        """Turn all away who are past their deadline, wherever they stand."""
+        self._soonest = math.inf
+        for queue in (self._interactive, self._bulk):
+            for waiter in [waiter for waiter in queue if waiter[1] <= now]:
+                queue.remove(waiter)
+                _turn_away(waiter)
+            self._soonest = min([self._soonest, *(deadline for _, deadline in queue)])
 
     def _arm(self, at: float, now: float) -> None:
         if self._timer is not None:
@@ -381,21 +415,8 @@ class RateSemaphore:
         self._timer_at = at
         self._timer = self._loop.call_later(max(at - now, TIMER_S), self._wake)
 
-    def _wake(self) -> None:
-        self._timer = None
-        now = self._now()
-        if now >= self._soonest:
-            self._expire(now)
-        self._dispatch()
 
-    def _expire(self, now: float) -> None:
-        """Tell all who are past their deadline, wherever they stand."""
-        soonest = math.inf
-        for queue in (self._interactive, self._bulk):
-            late = [w for w in queue if w[1] <= now]
-            for waiter in late:
-                queue.remove(waiter)
-                if not waiter[0].done():
-                    waiter[0].set_result(None)
-            soonest = min([soonest, *(w[1] for w in queue)])
-        self._soonest = soonest
+def _turn_away(waiter: _Waiter) -> None:
+    """Wake a caller without a grant."""
+    if not waiter[0].done():
+        waiter[0].set_result(None)

@@ -1,10 +1,13 @@
 """Seeding, reset, log, audit, files, and the same controls over HTTP."""
 
 import asyncio
+import http.client
 import json
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from ncloudchat_async.emulator import (
     serve,
 )
 from ncloudchat_async.emulator.hosts import is_loopback
-from tests.emulator.raw import Api
+from tests.emulator.raw import Api, Clock
 
 
 def test_seeding_is_deterministic(api: Api) -> None:
@@ -124,8 +127,13 @@ def test_reset_goes_back_to_the_start(api: Api) -> None:
     api.emulator.faults.add(Fault("*", "delay"))
     seen: list[ListCall] = []
     api.emulator.on_list = seen.append
+    replaced = api.emulator.reissue_key()
     api.emulator.reissue_key()
     api.member()
+    api.emulator.reset()
+    assert (
+        api.send("GET", "/v1/api/members/u", headers={"x-api-key": replaced}).json["status"] == -1
+    )
     api.emulator.reset()
     assert api.emulator.settings == EmulatorSettings()
     assert (api.emulator.api_key, len(api.emulator.faults)) == (key, 0)
@@ -136,16 +144,36 @@ def test_reset_goes_back_to_the_start(api: Api) -> None:
     assert seen == []
 
 
-def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path) -> None:
-    """With `data`, a second emulator finds the first one's rows and goes on numbering."""
+def test_reset_ends_calls_that_are_under_way(api: Api) -> None:
+    """A call that was being delayed does nothing to the rows of the next test."""
+    arrived = threading.Event()
+    api.emulator.on_list = lambda _: arrived.set()
+    api.emulator.faults.add(Fault("listChannels", "delay", delay_s=0.1))
+    api.emulator.faults.add(Fault("listChannels", "insert"))
+
+    def call() -> None:
+        with pytest.raises(http.client.RemoteDisconnected):
+            api.ok("GET", "/channels", filter={})
+
+    with ThreadPoolExecutor() as pool:
+        ended = pool.submit(call)
+        assert arrived.wait(timeout=5)
+        api.emulator.reset()
+        ended.result()
+    stats = api.emulator.stats
+    assert (stats.rows["channels"], stats.requests) == (0, 0)
+
+
+def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path, clock: Clock) -> None:
+    """With `data`, a second emulator finds the first one's rows and repeats no number."""
     path = tmp_path / "platform.sqlite"
-    with EmulatorThread(data=path) as emulator:
+    with EmulatorThread(data=path, now=clock) as emulator:
         channel = Api(emulator).channel()["id"]
         first = Api(emulator).message(channel, "first")
-    with EmulatorThread(data=path) as emulator:
+    with EmulatorThread(data=path, now=clock) as emulator:
         second = Api(emulator).message(channel, "second")
         assert Api(emulator).contents(channel) == ["first", "second"]
-    assert int(second["sort_id"]) > int(first["sort_id"])
+    assert int(second["sort_id"]) == int(first["sort_id"]) + 1
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -210,6 +238,14 @@ def test_controls_work_over_http(api: Api) -> None:
     assert operations == ["listMessages", "sendMessage"]
     control(api, "POST", "reset")
     assert control(api, "GET", "stats")["rows"]["members"] == 0
+
+
+def test_an_audit_over_http_may_be_large(api: Api) -> None:
+    """Controls take bodies beyond the API's own limit."""
+    channel = api.channel()["id"]
+    intended = [{"channel_id": channel, "content": str(number)} for number in range(20_000)]
+    assert len(json.dumps(intended)) > 2**20
+    assert len(control(api, "POST", "audit", intended)["missing"]) == 20_000
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,23 @@ def test_state_means_not_deleted(api: Api) -> None:
         assert len(api.ok("GET", "/channels", filter={"state": value})) == rows
 
 
+def test_filters_compare_types(api: Api) -> None:
+    """A boolean is neither a number nor a text; whole and fractional numbers are one kind."""
+    channel = api.channel(limit=1)["id"]
+    for wanted, rows in (
+        ({"disabled": False}, 1),
+        ({"disabled": 0}, 0),
+        ({"disabled": "false"}, 0),
+        ({"limit": 1}, 1),
+        ({"limit": 1.0}, 1),
+        ({"limit": True}, 0),
+        ({"limit": "1"}, 0),
+        ({"id": channel, "limit": 1}, 1),
+        ({"id": channel, "limit": 2}, 0),
+    ):
+        assert len(api.ok("GET", "/channels", filter=wanted)) == rows, wanted
+
+
 def test_the_filter_is_required_unless_lenient(api: Api) -> None:
     """A missing filter is refused, and means {} in lenient mode."""
     for path in ("/members", "/channels", "/subscriptions"):

@@ -79,12 +79,13 @@ def test_timestamps_follow_the_projects_time_zone(timed: Api) -> None:
     assert timed.member()["created_at"] == "2025-07-22T23:10:00-08:00"
 
 
-def test_withdrawal_is_soft_and_can_be_taken_back(timed: Api) -> None:
+def test_withdrawal_is_soft_and_can_be_taken_back(timed: Api, clock: Clock) -> None:
     """DELETE marks a member, DELETE on restore takes it back and answers without push settings."""
     timed.member()
     gone = timed.ok("DELETE", "/members/user-1")
     assert gone["member"]["deleted"] is True
     assert gone["member"]["deleted_at"] == "2025-07-23T16:10:00+09:00"
+    clock.at += 60
     assert timed.ok("DELETE", "/members/user-1") == gone
     assert timed.ok("GET", "/members/user-1") == gone["member"]
     back = timed.ok("DELETE", "/members/user-1/restore")

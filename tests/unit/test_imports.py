@@ -28,7 +28,7 @@ SIDEWAYS = {"resources": {"base"}, "models": {"base", "members", "friends"}}
 WIRE = (
     ("session",),
     ("semaphore", "retry", "transport", "direct"),
-    ("answers", "pace", "store"),
+    ("answers", "call", "pace", "store"),
     ("endpoint", "auth", "observe"),
 )
 LIBRARIES = {
