@@ -61,7 +61,8 @@ class JournaledJob(Job):
         self._settler: Settler | None = None
         self._knowledge = Knowledge(None, None)
         self._settling = False
-        self._lane_held: set[str] = set()
+        self._lane_held: set[int] = set()
+        """Numbers of the deliveries in doubt that keep their channels' lanes occupied."""
         self._turn = Lock()
         self._page: deque[Planned] = deque()
         self._total = 0
@@ -194,7 +195,7 @@ class JournaledJob(Job):
             return
         if self._lanes is not None:
             for entry in cut_off:
-                self._lane_held.add(entry.channel_id)
+                self._lane_held.add(entry.seq)
                 self._lanes.occupy(entry.channel_id)
         due_s = self._rules.clock() + self._rules.settle_s
         assert self._settler is not None
@@ -279,7 +280,7 @@ class JournaledJob(Job):
         self._journal.record(item.seq, answer.state, answer.message_id, answer.error)
         if answer.state == "unknown" and self._rules.mode == "reconcile":
             if self._lanes is not None:
-                self._lane_held.add(item.channel_id)
+                self._lane_held.add(item.seq)
             self._settler.doubt(item.seq, item.channel_id)
             self._settle()
             return None
@@ -328,8 +329,8 @@ class JournaledJob(Job):
     async def _settled(self, entry: Entry, answer: Answer) -> None:
         """Hand out what became of a delivery that was in doubt."""
         self._count(answer.state)
-        if entry.channel_id in self._lane_held and self._lanes is not None:
-            self._lane_held.remove(entry.channel_id)
+        if entry.seq in self._lane_held and self._lanes is not None:
+            self._lane_held.remove(entry.seq)
             self._lanes.leave(entry.channel_id)
             self._hire()
         self._hand_out(
