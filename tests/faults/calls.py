@@ -49,7 +49,8 @@ CALLS: Final[dict[str, Request[Thing]]] = {
 QUICK: Final = Timeouts(connect_s=0.15, read_s=0.15, deadline_s=2.0)
 TWICE: Final = Retry(max_attempts=2, base_s=0.001, max_sleep_s=0.002)
 UNPACED: Final = Quota(adaptive=False)
-ROOMY: Final = Pool()
+ROOMY: Final = Pool(max_body_bytes=2**20)
+"""Less than the default: a busy machine does not read 16 MiB within the bound of `QUICK`."""
 
 
 @asynccontextmanager
