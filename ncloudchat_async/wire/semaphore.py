@@ -26,6 +26,8 @@ TIMER_S = 0.001
 EXPIRY_S = 0.01
 """Shortest time between two searches for waiters past their deadline."""
 DEFAULT_QUOTA = Quota()
+ROUNDING_S = 1e-9
+"""How early a permit may be used, or rounding would cost one permit of a burst."""
 BULK_SHARE = 10
 """Of so many grants in a row at least one is for `bulk` while it waits."""
 
@@ -93,7 +95,7 @@ class RateSemaphore:
         self._pace = Pace(quota.rate, adaptive=quota.adaptive)
         self._limit = quota.max_in_flight
         self._interval = self._pace.interval
-        self._ahead = (quota.burst - 1) * self._interval
+        self._ahead = (quota.burst - 1) * self._interval + ROUNDING_S
         self._paused_until = 0.0
         self._in_use = 0
         self._closed = False
@@ -263,7 +265,7 @@ class RateSemaphore:
         if pace.interval > self._interval:
             self._leased.clear()  # they were spaced for a faster pace
         self._interval = pace.interval
-        self._ahead = (self._quota.burst - 1) * pace.interval
+        self._ahead = (self._quota.burst - 1) * pace.interval + ROUNDING_S
         self._paused_until = max(self._paused_until, pace.paused_until)
         if self._interactive or self._bulk:
             self._dispatch()
