@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 __all__ = [
     "ApiError",
     "Applied",
+    "ArchiveError",
     "AuthenticationError",
     "BadRequestError",
     "BodyTooLargeError",
@@ -52,6 +53,8 @@ class NcloudChatError(Exception):
         attempts: Requests that may have reached the wire, 0 when none was begun.
         elapsed_s: Seconds from the call to this error, waits included.
         applied: Whether the platform carried the call out.
+        cursor: Where to resume the iteration over a list that this error ended, after the
+            last good item; None when there was none.
     """
 
     def __init__(
@@ -69,9 +72,10 @@ class NcloudChatError(Exception):
         self.operation = operation
         self.method = method
         self.route = route
-        self.attempts = attempts
-        self.elapsed_s = elapsed_s
+        self.attempts: int = attempts
+        self.elapsed_s: float = elapsed_s
         self.applied: Applied = applied
+        self.cursor: str | None = None
 
     def __str__(self) -> str:
         """Say what happened, and in which call after how many attempts."""
@@ -242,3 +246,7 @@ class JournalMismatchError(JournalError):
 
 class JournalCorruptError(JournalError):
     """The file is not a journal, is damaged, or was written by a newer version."""
+
+
+class ArchiveError(NcloudChatError):
+    """An archive cannot be used: not one, damaged, newer, of another project, or in use."""

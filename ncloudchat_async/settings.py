@@ -1,13 +1,28 @@
 """Decides every knob, its default, unit and reason; never reads a file or opens anything."""
 
+import ipaddress
 import math
-from typing import Literal
+import re
+from typing import Final, Literal
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from ncloudchat_async.errors import ConfigError
 
-__all__ = ["Pool", "Priority", "Quota", "Retry", "Timeouts"]
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "CallOptions",
+    "Pool",
+    "Priority",
+    "Quota",
+    "Retry",
+    "Timeouts",
+    "check_base_url",
+]
+
+DEFAULT_BASE_URL: Final = "https://dashboard-api.ncloudchat.naverncp.com"
+"""The only address of this API that the documentation gives (Korea)."""
 
 Priority = Literal["interactive", "bulk"]
 """`interactive` calls overtake `bulk` ones, which still get at least a tenth of the grants."""
@@ -30,7 +45,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
     rate: float | None = None
     """Requests per second; None lets the client find the server's limit by itself
-    (the platform states none: NOTES D05)."""
+    (the platform states none: D05)."""
     burst: int = 1
     """Requests that may start at the same moment after a pause; 1 keeps any window of
     w seconds at `rate * w + 1`."""
@@ -71,8 +86,8 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     max_retry_after_s: float = 60.0
     """A Retry-After above this is not waited for: the error is raised with it."""
     budget: float = 0.1
-    """Retries allowed per first attempt, so that an outage is not amplified; a reserve of
-    10 retries is there from the start."""
+    """Retries allowed per successful call, beyond a reserve of 1,000 times this, so that an
+    outage is not amplified; throttled attempts are paced instead and do not count."""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -132,3 +147,67 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         _positive("Pool.dns_cache_s", self.dns_cache_s, zero=True)
         if self.max_body_bytes < 1:
             raise ConfigError(f"Pool.max_body_bytes must be 1 or more, not {self.max_body_bytes!r}")
+
+
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Client.with_options` can change for a view of the client."""
+
+    deadline_s: float | None = Timeouts().deadline_s
+    priority: Priority = "interactive"
+    retry: Retry = Retry()
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        _positive("deadline_s", self.deadline_s)
+        if self.priority not in ("interactive", "bulk"):
+            raise ConfigError(f"priority must be 'interactive' or 'bulk', not {self.priority!r}")
+
+
+def check_base_url(url: str, *, allow_insecure: bool) -> str:
+    """Return a base URL without its trailing slash, or refuse it.
+
+    Args:
+        url: `https://host[:port][/prefix]`; plain http only for this machine.
+        allow_insecure: Accept plain http to any host: the key then travels in the clear.
+
+    Raises:
+        ConfigError: It cannot be a base URL. The text never repeats it, since it may hold
+            credentials.
+    """
+    try:
+        parts = urlsplit(url)
+        problem = _problem_of(parts, url, allow_insecure=allow_insecure)
+    except ValueError:
+        problem = "is not a URL"
+    if problem:
+        raise ConfigError(f"base_url {problem}")
+    return url.rstrip("/")
+
+
+def _problem_of(parts: SplitResult, url: str, *, allow_insecure: bool) -> str | None:
+    checks = (
+        (not re.fullmatch(r"[!-~]+", url), "must be printable ASCII (punycode for other hosts)"),
+        (parts.scheme not in ("http", "https"), "must begin with https:// (or http://)"),
+        ("@" in parts.netloc, "must not hold credentials: they go into project_id and api_key"),
+        (not parts.hostname, "names no host"),
+        (parts.port == 0, "has port 0"),
+        ("?" in url or "#" in url, "must not hold a query or a fragment"),
+        (
+            bool({".", ".."} & set(parts.path.split("/"))) or "\\" in url,
+            "must not hold dot segments or backslashes",
+        ),
+        (
+            parts.scheme == "http" and not allow_insecure and not _is_loopback(parts.hostname),
+            "would send the key in the clear: use https, or allow_insecure=True",
+        ),
+    )
+    return next((text for wrong, text in checks if wrong), None)
+
+
+def _is_loopback(host: str | None) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,389 @@
+"""The client: settings in, resources out; owns the life of the session, sends nothing itself."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from ncloudchat_async.errors import ClientClosedError, ConfigError
+from ncloudchat_async.fanout import Result, Run, run_many
+from ncloudchat_async.resources.channels import Channels
+from ncloudchat_async.resources.friends import Friends
+from ncloudchat_async.resources.members import Members
+from ncloudchat_async.resources.messages import Messages
+from ncloudchat_async.resources.subscriptions import Subscriptions
+from ncloudchat_async.resources.tokens import Tokens
+from ncloudchat_async.settings import (
+    DEFAULT_BASE_URL,
+    CallOptions,
+    Pool,
+    Priority,
+    Quota,
+    Retry,
+    Timeouts,
+    check_base_url,
+)
+from ncloudchat_async.wire.auth import KeyRing, KeySource, Secret
+from ncloudchat_async.wire.endpoint import Request, check_id
+from ncloudchat_async.wire.observe import Observer, Stats
+from ncloudchat_async.wire.semaphore import RateSemaphore
+from ncloudchat_async.wire.session import Session
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from ncloudchat_async.wire.transport import Transport
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_PROJECT_VARIABLE: Final = "NCLOUDCHAT_PROJECT_ID"
+_KEY_VARIABLE: Final = "NCLOUDCHAT_API_KEY"
+_URL_VARIABLE: Final = "NCLOUDCHAT_BASE_URL"
+
+
+class Client:
+    """Everything a program does with one project of Ncloud Chat.
+
+        async with Client(project_id="...", api_key="...") as chat:
+            channel = await chat.channels.create("notice")
+            await chat.messages.send(channel.id, "hello")
+
+    Making one does no I/O and needs no running loop; `async with` opens the pool, and it may
+    be opened again later, also in another event loop.
+
+    Args:
+        project_id: The project; None: `NCLOUDCHAT_PROJECT_ID` of the environment.
+        api_key: Its key, or an async callable that returns it: called when the client
+            opens, and again when the platform refuses the key (rotation). None:
+            `NCLOUDCHAT_API_KEY`.
+        base_url: Where the platform is, maybe with a path prefix; None:
+            `NCLOUDCHAT_BASE_URL`, else the documented address.
+        quota: How much may be sent, and how fast.
+        retry: When failed attempts are repeated.
+        timeouts: How long to wait for what.
+        pool: How connections are kept.
+        session: An open `aiohttp.ClientSession` to borrow; it is not closed. `pool` then
+            has no say over its connections.
+        observer: Is told of attempts, retries, throttles and waits.
+        allow_insecure: Accept plain http beyond this machine: the key travels in the clear.
+        trust_env: Use the proxies of the environment.
+
+    Raises:
+        ConfigError: Something is missing or cannot be used.
+    """
+
+    def __init__(
+        self,
+        project_id: str | None = None,
+        api_key: str | KeySource | None = None,
+        *,
+        base_url: str | None = None,
+        quota: Quota = Quota(),  # noqa: B008 - frozen
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        pool: Pool = Pool(),  # noqa: B008 - frozen
+        session: "aiohttp.ClientSession | None" = None,
+        observer: Observer | None = None,
+        allow_insecure: bool = False,
+        trust_env: bool = False,
+    ) -> None:
+        key = _key_of(api_key)
+        # From here on no frame of ours holds the key in the clear.
+        del api_key
+        self._core: Final = _Core(
+            project_id=_checked_project(project_id),
+            key=_checked_key(key),
+            base_url=check_base_url(
+                base_url or os.environ.get(_URL_VARIABLE) or DEFAULT_BASE_URL,
+                allow_insecure=allow_insecure,
+            ),
+            quota=quota,
+            timeouts=timeouts,
+            pool=pool,
+            budget=retry.budget,
+            borrowed=session,
+            observer=observer,
+            trust_env=trust_env,
+        )
+        self._use(CallOptions(deadline_s=timeouts.deadline_s, retry=retry))
+
+    def _use(self, options: CallOptions) -> None:
+        self.options: CallOptions = options
+        self.channels: Channels = Channels(self)
+        """Rooms that members subscribe to."""
+        self.friends: Friends = Friends(self)
+        """Friend requests and their answers."""
+        self.members: Members = Members(self)
+        """Users of the project."""
+        self.messages: Messages = Messages(self)
+        """What is said in channels."""
+        self.subscriptions: Subscriptions = Subscriptions(self)
+        """Which member joined which channel."""
+        self.tokens: Tokens = Tokens(self)
+        """Tokens that members log in with."""
+
+    @property
+    def project_id(self) -> str:
+        """The project that calls go to."""
+        return self._core.project_id
+
+    @property
+    def base_url(self) -> str:
+        """The address that calls go to, without a trailing slash."""
+        return self._core.base_url
+
+    @property
+    def quota(self) -> Quota:
+        """The limits in force."""
+        return self._core.quota
+
+    @property
+    def stats(self) -> Stats:
+        """Totals of this client and its views since it was made."""
+        return self._core.count_connections()
+
+    def with_options(
+        self,
+        *,
+        deadline_s: float | UnsetType | None = UNSET,
+        priority: Priority | UnsetType = UNSET,
+        retry: Retry | UnsetType = UNSET,
+    ) -> "Client":
+        """Return a view with other options that shares pool, quota and lifetime.
+
+        Args:
+            deadline_s: Seconds a whole call may take; None: without a bound.
+            priority: `interactive` calls overtake `bulk` ones.
+            retry: When failed attempts are repeated; the budget stays that of the client.
+
+        Raises:
+            ConfigError: A value makes no sense.
+        """
+        old = self.options
+        view = Client.__new__(Client)
+        view._core = self._core  # type: ignore[misc]  # the one other place that makes a client
+        view._use(
+            CallOptions(
+                deadline_s=old.deadline_s if isinstance(deadline_s, UnsetType) else deadline_s,
+                priority=old.priority if isinstance(priority, UnsetType) else priority,
+                retry=old.retry if isinstance(retry, UnsetType) else retry,
+            )
+        )
+        return view
+
+    def with_priority(self, priority: Priority) -> "Client":
+        """Return a view with another claim on the quota."""
+        return self.with_options(priority=priority)
+
+    def send(self, request: Request[T]) -> Awaitable[T]:
+        """Send a request of any `Endpoint`, with quota, retries and typed errors.
+
+        Raises:
+            ClientClosedError: The client is not open in this event loop.
+            NcloudChatError: What `errors` documents.
+        """
+        return self._core.session().send(request, self.options)
+
+    def run_many(
+        self,
+        function: Callable[[Item], Awaitable[Value]],
+        items: Iterable[Item] | AsyncIterable[Item],
+        *,
+        max_in_flight: int | None = None,
+    ) -> Run[Item, Result[Item, Value]]:
+        """Await `function(item)` for every item, a bounded number at once.
+
+            bulk = chat.with_options(priority="bulk")
+            async with chat.run_many(lambda u: bulk.members.register(*u), users) as results:
+                async for result in results:
+                    if result.error is not None:
+                        print(result.item, result.error)
+
+        Args:
+            function: Any call of this client, or what is made of some.
+            items: Read no further ahead than needed, so it may be endless.
+            max_in_flight: Calls at once; None: the quota's.
+
+        Returns:
+            An async context manager and async iterator of results as they come, each with
+            `item`, `value` and `error`; leaving its block early cancels what is in flight.
+
+        Raises:
+            ConfigError: `max_in_flight` is less than 1.
+        """
+        if max_in_flight is None:
+            max_in_flight = self.quota.max_in_flight
+        return run_many(function, items, max_in_flight=max_in_flight)
+
+    async def __aenter__(self) -> Self:
+        """Open the pool in the running event loop.
+
+        Raises:
+            ConfigError: The callable gave something that cannot be a key.
+            ClientClosedError: The client is open already.
+        """
+        await self._core.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the pool; after an error running calls are not waited for."""
+        await self.aclose(grace_s=_GRACE_S if error is None else 0.0)
+
+    async def aclose(self, *, grace_s: float = 5.0) -> None:
+        """Close the pool for all views; once closed, calling it again does nothing.
+
+        Calls that wait for quota end with `ClientClosedError`.
+
+        Args:
+            grace_s: Seconds that running calls get to end.
+        """
+        await self._core.close(grace_s)
+
+    def __repr__(self) -> str:
+        """Show where calls go, never the key."""
+        state = "open" if self._core.is_open else "closed"
+        return f"<Client project_id={self.project_id!r} base_url={self.base_url!r} {state}>"
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled: connections and keys stay in their process."""
+        raise TypeError("a Client cannot be pickled: make one in each process")
+
+
+_GRACE_S: Final = 5.0
+
+
+class _Core:
+    """What all views of a client share."""
+
+    def __init__(
+        self,
+        *,
+        project_id: str,
+        key: Secret | KeySource,
+        base_url: str,
+        quota: Quota,
+        timeouts: Timeouts,
+        pool: Pool,
+        budget: float,
+        borrowed: "aiohttp.ClientSession | None",
+        observer: Observer | None,
+        trust_env: bool,
+    ) -> None:
+        self.project_id: Final = project_id
+        self.base_url: Final = base_url
+        self.quota: Final = quota
+        self._key: Final = key
+        self._timeouts: Final = timeouts
+        self._pool: Final = pool
+        self._budget: Final = budget
+        self._borrowed: Final = borrowed
+        self._observer: Final = observer
+        self._trust_env: Final = trust_env
+        self._stats: Final = Stats()
+        self._connections = 0
+        self._session: Session | None = None
+        self._transport: Transport | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._session is not None
+
+    def session(self) -> Session:
+        session = self._session
+        if session is None:
+            raise ClientClosedError("the client is not open: use `async with Client(...)`")
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClientClosedError("the client was opened in another event loop")
+        return session
+
+    async def open(self) -> None:
+        if self._session is not None and self._loop is not None and not self._loop.is_closed():
+            raise ClientClosedError("the client is open already: make another, or share this one")
+        keys = KeyRing(self._key)
+        key = await keys.open()
+        # aiohttp is most of this package's import time: it is loaded when first needed.
+        from ncloudchat_async.wire.transport import open_transport  # noqa: PLC0415
+
+        self._transport = await open_transport(
+            self.base_url,
+            self.project_id,
+            key,
+            timeouts=self._timeouts,
+            pool=self._pool,
+            session=self._borrowed,
+            trust_env=self._trust_env,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._session = Session(
+            self._transport,
+            RateSemaphore(_bounded(self.quota, self._pool)),
+            keys,
+            timeouts=self._timeouts,
+            budget=self._budget,
+            stats=self._stats,
+            observer=self._observer,
+        )
+
+    async def close(self, grace_s: float) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            await session.aclose(grace_s)
+        finally:
+            if self._transport is not None:
+                self._connections += self._transport.connections
+                self._transport = None
+
+    def count_connections(self) -> Stats:
+        now = self._transport.connections if self._transport is not None else 0
+        self._stats.connections = self._connections + now
+        return self._stats
+
+
+def _bounded(quota: Quota, pool: Pool) -> Quota:
+    """Let fewer connections than slots mean fewer slots, so that nobody waits holding one."""
+    if pool.max_connections is None or pool.max_connections >= quota.max_in_flight:
+        return quota
+    return Quota(
+        rate=quota.rate,
+        burst=quota.burst,
+        max_in_flight=pool.max_connections,
+        max_wait_s=quota.max_wait_s,
+        adaptive=quota.adaptive,
+    )
+
+
+def _key_of(api_key: str | KeySource | None) -> Secret | KeySource:
+    """Wrap the key before anything can fail, so that no traceback shows it."""
+    if api_key is None:
+        return Secret(os.environ.get(_KEY_VARIABLE, ""))
+    return Secret(api_key) if isinstance(api_key, str) else api_key
+
+
+def _checked_key(key: Secret | KeySource) -> Secret | KeySource:
+    problem = key.problem() if isinstance(key, Secret) else None
+    if problem:
+        raise ConfigError(f"api_key {problem} (pass it, or set {_KEY_VARIABLE})")
+    return key
+
+
+def _checked_project(project_id: str | None) -> str:
+    value = project_id if project_id is not None else os.environ.get(_PROJECT_VARIABLE, "")
+    problem = Secret(check_id("project_id", value or " ")).problem()
+    if problem:
+        raise ConfigError(f"project_id {problem} (pass it, or set {_PROJECT_VARIABLE})")
+    return value

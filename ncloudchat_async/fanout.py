@@ -1,0 +1,285 @@
+"""Decides how many calls of a job run at once and how far ahead its input is read.
+
+A fixed set of workers shares one input. Nothing is kept per item and nobody here knows
+what a call does. A worker that finds no room for its result reads no further, so a job
+is never more than `max_in_flight` calls and as many unread results ahead of its reader.
+"""
+
+from asyncio import CancelledError, Future, Lock, get_running_loop
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from enum import Enum
+from types import TracebackType
+from typing import Final, Generic, Self, TypeVar
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from ncloudchat_async.errors import ConfigError, NcloudChatError
+
+__all__ = ["END", "End", "Result", "Run", "Take", "run_many", "take_from"]
+
+ItemT = TypeVar("ItemT")
+ValueT = TypeVar("ValueT")
+OutT = TypeVar("OutT")
+
+
+class End(Enum):
+    """The end of an input, which may itself hold None."""
+
+    END = "end"
+
+
+END: Final = End.END
+
+Take = Callable[[], Awaitable[ItemT | End]]
+"""Give the next item, or `END`, then and ever after. Several workers call it at once."""
+
+
+class Run(Generic[ItemT, OutT]):
+    """A bounded fan-out: an async context manager, and an async iterator of what comes out.
+
+    Enter it once and read it in the same task. Leaving the block early cancels the calls
+    in flight and waits for them, so nothing is left behind. An error of the input ends the
+    job in order: no further item is read, the calls in flight finish and their results
+    come out, then the error is raised. Any other error cancels the job and is raised as it
+    is, not in an `ExceptionGroup`.
+    """
+
+    def __init__(
+        self,
+        take: Take[ItemT],
+        step: Callable[[ItemT], Awaitable[OutT | None]],
+        *,
+        max_in_flight: int,
+    ) -> None:
+        if max_in_flight < 1:
+            raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
+        self._take = take
+        self._step = step
+        self._limit = max_in_flight
+        self._ready: deque[OutT] = deque()
+        self._blocked: deque[Future[None]] = deque()
+        self._reader: Future[None] | None = None
+        self._group: TaskGroup | None = None
+        self._left = False
+        self._parts = 0
+        self._workers = 0
+        self._stopped = False
+        self._error: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the calls.
+
+        Raises:
+            RuntimeError: The job was entered before.
+        """
+        if self._group is not None:
+            raise RuntimeError("a job can be entered once; make another one")
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._start(self._begin)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Cancel what is still in flight and wait until it is gone."""
+        assert self._group is not None
+        self._left = True
+        self._group.cancel_scope.cancel()
+        try:
+            if isinstance(error, CancelledError):
+                # Perhaps its own, which only the group can tell and end.
+                return await self._group.__aexit__(kind, error, trace)
+            # Any other error of the block would come back wrapped in an ExceptionGroup.
+            await self._group.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            first, *others = group.exceptions
+            if others:
+                raise
+            raise first from first.__cause__
+        return None
+
+    def __aiter__(self) -> Self:
+        """Iterate over the results in the order in which they come."""
+        return self
+
+    async def __anext__(self) -> OutT:
+        """Wait for the next result.
+
+        Raises:
+            RuntimeError: The job is not entered, or another task reads it.
+        """
+        while not self._ready:
+            if self._group is None or self._left or self._reader is not None:
+                raise RuntimeError("read a job in one task, inside `async with`")
+            if not self._parts:
+                if self._error is None:
+                    raise StopAsyncIteration
+                raise self._error
+            self._reader = get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        if self._blocked:
+            wake(self._blocked.popleft())
+        return self._ready.popleft()
+
+    def stop(self) -> None:
+        """Read no further item; the calls in flight finish and their results come out."""
+        self._stopped = True
+
+    def _fail(self, error: Exception) -> None:
+        """Stop, and raise `error` once the results of what is in flight are read."""
+        self._error = self._error or error
+        self.stop()
+
+    def _start(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run `part` within this job, which ends when the last of its parts does."""
+        assert self._group is not None
+        self._parts += 1
+        self._group.start_soon(self._end_after, part)
+
+    async def _end_after(self, part: Callable[[], Awaitable[None]]) -> None:
+        await part()
+        self._parts -= 1
+        if not self._parts:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Tell the reader that nothing more will come."""
+        if self._reader is not None:
+            wake(self._reader)
+
+    async def _begin(self) -> None:
+        """Do what comes before the first item, then start."""
+        self._hire()
+
+    def _hire(self) -> None:
+        """Start one more worker, if one is allowed and wanted."""
+        if self._workers < self._limit and not self._stopped:
+            self._workers += 1
+            self._start(self._work)
+
+    async def _work(self) -> None:
+        first, take, step = True, self._take, self._step
+        ready, limit = self._ready, self._limit
+        while not self._stopped:
+            try:
+                item = await take()
+            except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
+                self._fail(error)
+                break
+            if item is END:
+                break
+            if first:
+                # Workers start one by one, so that three items do not cost 64 tasks.
+                self._hire()
+                first = False
+            out = await step(item)
+            if out is not None:
+                ready.append(out)  # `_hand_out`, without the price of a call
+                if self._reader is not None:
+                    wake(self._reader)
+                if len(ready) > limit:
+                    await self._room()
+        self._workers -= 1
+
+    def _hand_out(self, out: OutT) -> None:
+        """Offer a result to the reader."""
+        self._ready.append(out)
+        if self._reader is not None:
+            wake(self._reader)
+
+    async def _room(self) -> None:
+        """Wait until the reader has taken enough results."""
+        while len(self._ready) > self._limit:
+            room: Future[None] = get_running_loop().create_future()
+            self._blocked.append(room)
+            await room
+
+
+def wake(future: Future[None]) -> None:
+    """Let whoever waits for `future` go on; a waiter that was cancelled is passed over."""
+    if not future.done():
+        future.set_result(None)
+
+
+def take_from(items: Iterable[ItemT] | AsyncIterable[ItemT]) -> Take[ItemT]:
+    """Make a `Take` of any iterable; an async one is asked by one worker at a time."""
+    if isinstance(items, AsyncIterable):
+        return _take_in_turn(items)
+    iterator = iter(items)
+
+    async def take() -> ItemT | End:
+        return next(iterator, END)
+
+    return take
+
+
+def _take_in_turn(items: AsyncIterable[ItemT]) -> Take[ItemT]:
+    iterator = aiter(items)
+    turn = Lock()  # not anyio's: it costs 6 us where this one costs 0.3
+
+    async def take() -> ItemT | End:
+        async with turn:
+            return await anext(iterator, END)
+
+    return take
+
+
+class Result(msgspec.Struct, Generic[ItemT, ValueT], frozen=True):
+    """What became of one item of `run_many`."""
+
+    item: ItemT
+    value: ValueT | None
+    """What the call returned; None when it failed."""
+    error: Exception | None = None
+    """Why it failed; None when it did not."""
+
+
+def run_many(
+    function: Callable[[ItemT], Awaitable[ValueT]],
+    items: Iterable[ItemT] | AsyncIterable[ItemT],
+    *,
+    max_in_flight: int = 64,
+    catch: type[Exception] | tuple[type[Exception], ...] = NcloudChatError,
+) -> Run[ItemT, Result[ItemT, ValueT]]:
+    """Await `function(item)` for every item, some at a time, and give the results as they come.
+
+    ```python
+    async with run_many(register, users, max_in_flight=32) as results:
+        async for result in results:
+            if result.error is not None:
+                print(result.item, result.error)
+    ```
+
+    Args:
+        function: Called once per item.
+        items: Any iterable or async iterable; it may be endless. It is read no more than
+            `max_in_flight` items ahead of the results that were taken, and never by two
+            tasks at once.
+        max_in_flight: Calls at the same time; 64 is what a client's quota allows by default.
+        catch: Errors that are the result of their item. Any other one ends the job.
+
+    Returns:
+        An async context manager and async iterator of `Result`. Leaving its block cancels
+        the calls in flight; `stop()` lets them finish.
+
+    Raises:
+        ConfigError: `max_in_flight` is less than 1.
+    """
+
+    async def call(item: ItemT) -> Result[ItemT, ValueT]:
+        try:
+            return Result(item, await function(item))
+        except catch as error:
+            return Result(item, None, error)
+
+    return Run(take_from(items), call, max_in_flight=max_in_flight)

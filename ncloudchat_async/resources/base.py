@@ -1,0 +1,150 @@
+"""Decides how a list is asked for, the same for every noun; never touches the wire itself."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal, Protocol, TypeVar
+
+import msgspec
+
+from ncloudchat_async.errors import ConfigError
+from ncloudchat_async.paging import Pages, count_from
+from ncloudchat_async.paging import Row as HasId
+from ncloudchat_async.settings import CallOptions, Quota
+from ncloudchat_async.wire.endpoint import Endpoint, Request
+
+__all__ = ["Caller", "Filter", "Resource", "Sort", "Window"]
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound=HasId)
+
+Filter = Mapping[str, object]
+"""Fields of the answer and the values they must have; all of them, dotted when nested."""
+Sort = str | Mapping[str, str | int]
+"""A field, with `-` before it for descending; a mapping is sent as it is."""
+Window = int | Literal["auto"]
+
+
+class Caller(Protocol):
+    """What a resource needs of the client."""
+
+    @property
+    def project_id(self) -> str:
+        """The project that calls go to."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """The address that calls go to."""
+        ...
+
+    @property
+    def quota(self) -> Quota:
+        """The limits in force."""
+        ...
+
+    @property
+    def options(self) -> CallOptions:
+        """Deadline, priority and retries of these calls."""
+        ...
+
+    def send(self, request: Request[T]) -> Awaitable[T]:
+        """Send a request and return what it answers."""
+        ...
+
+    def with_priority(self, priority: Literal["interactive", "bulk"]) -> "Caller":
+        """Return the same caller with another claim on the quota."""
+        ...
+
+
+class Resource:
+    """A noun of the platform."""
+
+    __slots__ = ("_chat",)
+
+    _created: str = "created_at"
+    """The word for the time of creation in `sort`, which differs between the pages (D28)."""
+
+    def __init__(self, chat: Caller) -> None:
+        self._chat: Final = chat
+
+    def _send(self, request: Request[T]) -> Awaitable[T]:
+        return self._chat.send(request)
+
+    def _pages(
+        self,
+        make: Callable[[Mapping[str, str]], Request[list[Row]]],
+        *,
+        filter: Filter | None,  # noqa: A002 - the platform's word
+        sort: Sort | None,
+        per_page: int,
+        offset: int,
+        window: Window,
+        limit: int | None,
+        cursor: str | None,
+    ) -> Pages[Row]:
+        """Page through a list; offset, per_page and sort are always sent (D02).
+
+        Args:
+            make: Makes the request of one page from its query.
+            filter: As in `list`, like the rest.
+            sort: None: by creation, so that new rows come last.
+            per_page: Rows per request.
+            offset: Rows to skip.
+            window: Pages in flight.
+            limit: Rows to stop after.
+            cursor: Where an earlier iteration stopped.
+        """
+        query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
+        first = make(query)  # refuses unusable ids now, not at the first page
+
+        async def fetch(offset: int, per_page: int) -> list[Row]:
+            option = _json({"offset": offset, "per_page": per_page})
+            return await self._send(make({**query, "option": option}))
+
+        return Pages(
+            fetch,
+            operation=first.endpoint.name,
+            per_page=per_page,
+            offset=offset,
+            window=window,
+            limit=limit,
+            cursor=cursor,
+            fingerprint=first.target,
+        )
+
+    async def _count(
+        self,
+        endpoint: Endpoint[object],
+        pages: Pages[Row],
+        filter: Filter | None,  # noqa: A002 - the platform's word
+    ) -> int:
+        """Ask for the number of rows, and count them if the option was ignored (D03)."""
+        query = {"filter": _json(filter or {}), "option": _json({"count": True})}
+        number = count_from(await self._send(endpoint(query=query)))
+        if number is not None:
+            return number
+        number = 0
+        async for _ in pages:
+            number += 1
+        return number
+
+    def _sort(self, sort: Sort | None) -> dict[str, str | int]:
+        if sort is None:
+            sort = "created_at"
+        if not isinstance(sort, str):
+            if len(sort) != 1:
+                raise ConfigError("sort takes one field: the platform sorts by one")
+            return dict(sort)
+        field = sort.removeprefix("-")
+        if not field:
+            raise ConfigError("sort must name a field, such as '-created_at'")
+        if field == "created_at":
+            field = self._created
+        return {field: "-1" if sort.startswith("-") else "1"}
+
+
+def _json(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, UnicodeEncodeError):
+        problem = "filter and sort take what JSON can hold: text, numbers, true, false, null"
+    raise ConfigError(problem)

@@ -1,0 +1,100 @@
+"""Friendships between members."""
+
+from collections.abc import Iterable
+
+from msgspec import UNSET, UnsetType
+
+from ncloudchat_async.errors import ConfigError
+from ncloudchat_async.models import Friendship, FriendshipReceipt
+from ncloudchat_async.models.friends import FriendDraft, FriendPair
+from ncloudchat_async.resources.base import Resource
+from ncloudchat_async.wire.endpoint import Endpoint, check_id
+
+__all__ = ["Friends"]
+
+
+class Friends(Resource):
+    """Friend requests and their answers.
+
+    None of these calls may be repeated blindly: where a lost answer leaves it open whether
+    one was applied, they raise `OutcomeUnknownError`.
+    """
+
+    _REQUEST = Endpoint(
+        "POST",
+        "/v1/api/friendship/request",
+        Friendship,
+        envelope=("friendship", "data.requestFriend.friendship"),
+    )
+    _REQUEST_MANY = Endpoint("POST", "/v1/api/friendship/bulk", FriendshipReceipt)
+    _ACCEPT = Endpoint("POST", "/v1/api/friendship/accept", Friendship, envelope=("friendship",))
+    _REJECT = Endpoint("POST", "/v1/api/friendship/reject", Friendship, envelope=("friendship",))
+
+    async def request(
+        self, user_id: str, friend_id: str, *, message: str | UnsetType = UNSET
+    ) -> Friendship:
+        """Ask `friend_id` for friendship in the name of `user_id` (`…-friendship`).
+
+        Args:
+            user_id: Who asks.
+            friend_id: Who is asked.
+            message: A text that goes with it.
+
+        Raises:
+            ConfigError: An id cannot be used; nothing was sent.
+            OutcomeUnknownError: Whether it was requested is not known.
+        """
+        pair = _pair(user_id, friend_id)
+        draft = FriendDraft(user_id=pair.user_id, friend_id=pair.friend_id, message=message)
+        return await self._send(self._REQUEST(body=draft))
+
+    async def request_many(self, pairs: Iterable[tuple[str, str]]) -> FriendshipReceipt:
+        """Send several friend requests in one call (`…-friendshipmultiple`).
+
+        The answer is a text and no more: it speaks of friends "added", while the
+        documentation speaks of requests (D18).
+
+        Args:
+            pairs: `(user_id, friend_id)` of each request, at least one.
+
+        Raises:
+            ConfigError: There is no pair, or an id cannot be used; nothing was sent.
+            OutcomeUnknownError: Whether they were requested is not known.
+        """
+        body = [_pair(user_id, friend_id) for user_id, friend_id in pairs]
+        if not body:
+            raise ConfigError("request_many needs at least one pair of ids")
+        return await self._send(self._REQUEST_MANY(body=body))
+
+    async def accept(self, user_id: str, friend_id: str) -> Friendship:
+        """Accept a request (`…-friendshipaccept`).
+
+        Args:
+            user_id: Who accepts, that is who was asked.
+            friend_id: Who had asked. The documentation's samples disagree on the order
+                (D19); this is the order of the platform's own SDK.
+
+        Raises:
+            ConfigError: An id cannot be used; nothing was sent.
+            OutcomeUnknownError: Whether it was accepted is not known.
+        """
+        return await self._send(self._ACCEPT(body=_pair(user_id, friend_id)))
+
+    async def reject(self, user_id: str, friend_id: str) -> Friendship:
+        """Reject a request (`…-friendshipreject`).
+
+        Args:
+            user_id: Who rejects, that is who was asked.
+            friend_id: Who had asked; see `accept`.
+
+        Raises:
+            ConfigError: An id cannot be used; nothing was sent.
+            OutcomeUnknownError: Whether it was rejected is not known.
+        """
+        return await self._send(self._REJECT(body=_pair(user_id, friend_id)))
+
+
+def _pair(user_id: str, friend_id: str) -> FriendPair:
+    return FriendPair(
+        user_id=check_id("user_id", user_id), friend_id=check_id("friend_id", friend_id)
+    )

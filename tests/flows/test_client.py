@@ -1,0 +1,315 @@
+"""The life of a client: opened, shared, closed, opened again."""
+
+import asyncio
+import gc
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts, errors
+from ncloudchat_async.emulator import Emulator, EmulatorThread, Fault
+
+
+def client_of(emulator: Emulator | EmulatorThread, **options: object) -> Client:
+    """A client of an emulator, not opened."""
+    return Client(
+        emulator.project_id,
+        emulator.api_key,
+        base_url=emulator.base_url,
+        **options,  # type: ignore[arg-type]  # each test knows its option
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [
+        ("", "is empty"),
+        ("  ", "is empty"),
+        (" sesame", "spaces around"),
+        ("sesame\n", "spaces around"),
+        ("se\nsame", "printable ASCII"),
+        ("열려라", "printable ASCII"),
+    ],
+)
+def test_unusable_keys(key: str, complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that no header can carry is refused, without being shown."""
+    monkeypatch.delenv("NCLOUDCHAT_API_KEY", raising=False)
+    with pytest.raises(errors.ConfigError, match=complaint) as caught:
+        Client("project", key)
+    assert "same" not in str(caught.value)
+
+
+@pytest.mark.parametrize("project_id", ["", " ", "a b\n", "프로젝트"])
+def test_unusable_projects(project_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project id that no header can carry is refused."""
+    monkeypatch.delenv("NCLOUDCHAT_PROJECT_ID", raising=False)
+    with pytest.raises(errors.ConfigError, match="project_id"):
+        Client(project_id, "sesame")
+
+
+def test_credentials_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not passed is taken from three variables; what is missing is named."""
+    for name in ("PROJECT_ID", "API_KEY", "BASE_URL"):
+        monkeypatch.delenv(f"NCLOUDCHAT_{name}", raising=False)
+    with pytest.raises(errors.ConfigError, match="NCLOUDCHAT_API_KEY"):
+        Client("project")
+    monkeypatch.setenv("NCLOUDCHAT_API_KEY", "sesame")
+    with pytest.raises(errors.ConfigError, match="NCLOUDCHAT_PROJECT_ID"):
+        Client()
+    monkeypatch.setenv("NCLOUDCHAT_PROJECT_ID", "project")
+    assert Client().base_url == "https://dashboard-api.ncloudchat.naverncp.com"
+    monkeypatch.setenv("NCLOUDCHAT_BASE_URL", "https://proxy.example/chat/")
+    assert Client().base_url == "https://proxy.example/chat"
+
+
+def test_construction_needs_no_loop_and_shows_no_key() -> None:
+    """A client can be a module-level constant, and its repr can be logged."""
+    chat = Client("project", "sesame")
+    assert "sesame" not in repr(chat)
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(chat)
+
+
+async def test_a_closed_client_says_so(emulator: Emulator) -> None:
+    """Before and after its block a client sends nothing."""
+    chat = client_of(emulator)
+    with pytest.raises(errors.ClientClosedError, match="async with"):
+        await chat.channels.get("1")
+    async with chat:
+        with pytest.raises(errors.ClientClosedError, match="open already"):
+            await chat.__aenter__()
+    with pytest.raises(errors.ClientClosedError):
+        await chat.channels.get("1")
+    await chat.aclose()
+    assert not emulator.requests
+
+
+def test_one_loop_after_another() -> None:
+    """A client serves several event loops, one at a time, and leaves no warning."""
+    with EmulatorThread() as emulator:
+        chat = client_of(emulator)
+
+        async def count() -> int:
+            async with chat:
+                return await chat.channels.count()
+
+        assert [asyncio.run(count()) for _ in range(3)] == [0, 0, 0]
+        assert chat.stats.calls == 3
+        assert chat.stats.connections == 3
+    gc.collect()
+
+
+async def test_a_client_of_another_loop_says_so(emulator: Emulator) -> None:
+    """Calls from a second running loop are refused with the reason."""
+    async with client_of(emulator) as chat:
+
+        def elsewhere() -> None:
+            asyncio.run(call())
+
+        async def call() -> None:
+            await chat.channels.get("1")
+
+        with pytest.raises(errors.ClientClosedError, match="another event loop"):
+            await asyncio.to_thread(elsewhere)
+
+
+async def test_a_borrowed_session_is_left_open(emulator: Emulator) -> None:
+    """Who opened a session closes it."""
+    async with aiohttp.ClientSession() as session:
+        async with client_of(emulator, session=session) as chat:
+            assert await chat.channels.count() == 0
+        assert not session.closed
+
+
+async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
+    """Routes are appended to the path of the base URL."""
+    chat = Client("project", "sesame", base_url=emulator.base_url + "/gateway/")
+    async with chat:
+        with pytest.raises(errors.NotFoundError):
+            await chat.channels.get("1")
+    assert [entry.path for entry in emulator.requests] == ["/gateway/v1/api/channels/1"]
+
+
+async def test_views_share_pool_and_quota(emulator: Emulator) -> None:
+    """A view has its own options, and the connections and totals of its client."""
+    async with client_of(emulator) as chat:
+        view = chat.with_options(deadline_s=5, priority="bulk", retry=Retry(max_attempts=1))
+        await view.channels.count()
+        await chat.channels.count()
+        assert (view.options.deadline_s, chat.options.deadline_s) == (5, 60)
+        assert view.with_options().options == view.options
+        assert view.stats is chat.stats
+        assert (chat.stats.calls, chat.stats.attempts, chat.stats.connections) == (2, 2, 1)
+
+
+async def test_a_rotated_key_is_asked_for_again(emulator: Emulator) -> None:
+    """A refused key is replaced once, and the call goes on with the new one."""
+    keys = [emulator.api_key]
+
+    async def current() -> str:
+        return keys[-1]
+
+    chat = Client(emulator.project_id, current, base_url=emulator.base_url)
+    async with chat:
+        channel = await chat.channels.create("notice")
+        keys.append(emulator.reissue_key())
+        calls = (chat.messages.send(channel.id, str(i)) for i in range(4))
+        sent = await asyncio.gather(*calls)
+        assert len({m.id for m in sent}) == 4
+        emulator.reissue_key()
+        with pytest.raises(errors.AuthenticationError):
+            await chat.messages.send(channel.id, "too late")
+
+
+async def test_in_flight_is_bounded(emulator: Emulator) -> None:
+    """No more requests are on the wire than the quota or the pool allow."""
+    emulator.settings = emulator.settings.but(max_concurrency=4)
+    quota = Quota(rate=100_000, burst=1_000, max_in_flight=8)
+    async with client_of(emulator, quota=quota, pool=Pool(max_connections=4)) as chat:
+        await asyncio.gather(*(chat.channels.count() for _ in range(50)))
+        assert chat.stats.connections <= 4
+        assert chat.stats.throttles == 0
+
+
+async def test_a_told_rate_is_kept(emulator: Emulator) -> None:
+    """With a quota told, the server sees it kept in every second, but for late arrivals.
+
+    Requests evenly spaced by the client bunch when a connection is slow to open: 2 % is
+    20 ms of that.
+    """
+    emulator.settings = emulator.settings.but(quota_rate=200)
+    async with client_of(emulator, quota=Quota(rate=200)) as chat:
+        await asyncio.gather(*(chat.channels.count() for _ in range(260)))
+        assert chat.stats.throttles <= 4
+    assert emulator.stats.peak_per_second <= 204
+
+
+async def test_events_name_the_call_and_nothing_else(emulator: Emulator) -> None:
+    """An observer sees attempts, throttles, retries and waits."""
+    events: list[Event] = []
+    emulator.faults.add(Fault("getChannel", "throttle", nth=1))
+    options = {"observer": events.append, "retry": Retry(base_s=0.001)}
+    async with client_of(emulator, **options) as chat:
+        channel = await chat.channels.create("notice")
+        await chat.channels.get(channel.id)
+    seen = [(e.kind, e.operation, e.attempt, e.http_status) for e in events if e.kind != "wait"]
+    assert seen == [
+        ("attempt", "Channels.create", 1, 200),
+        ("throttle", "Channels.get", 1, 429),
+        ("retry", "Channels.get", 1, 429),
+        ("attempt", "Channels.get", 2, 200),
+    ]
+    assert channel.id not in str(events)
+
+
+async def test_a_deadline_ends_a_call(emulator: Emulator) -> None:
+    """A slow server meets the call's deadline; a write in doubt says so."""
+    emulator.faults.add(Fault("*", "delay", delay_s=30))
+    timeouts = Timeouts(deadline_s=0.2)
+    async with client_of(emulator, timeouts=timeouts) as chat:
+        with pytest.raises(errors.DeadlineExceededError) as read:
+            await chat.channels.get("1")
+        with pytest.raises(errors.DeadlineExceededError) as put:
+            await chat.channels.update("1", name="x")
+        with pytest.raises(errors.OutcomeUnknownError) as post:
+            await chat.messages.send("1", "hello")
+    assert (read.value.applied, put.value.applied, post.value.applied) == (
+        "no",
+        "unknown",
+        "unknown",
+    )
+    assert all(0.2 <= e.value.elapsed_s < 0.45 for e in (read, put, post))
+
+
+async def test_lost_answers(emulator: Emulator, chat: Client) -> None:
+    """Reads are repeated, a send is not, a repeated delete that finds nothing succeeded."""
+    channel = await chat.channels.create("notice")
+    for operation in ("getChannel", "sendMessage", "deleteChannel", "createChannel"):
+        emulator.faults.add(Fault(operation, "drop_after", nth=1))
+    assert await chat.channels.get(channel.id) == channel
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        await chat.messages.send(channel.id, "hello")
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value.__cause__, errors.NoReplyError)
+    assert [m.content async for m in chat.messages.list(channel.id)] == ["hello"]
+    assert await chat.channels.delete(channel.id) == type(channel)(id=channel.id)
+    with pytest.raises(errors.NotFoundError):
+        await chat.channels.delete(channel.id)
+    made = await chat.channels.create("second", unique_id="room-2")
+    assert [c.id async for c in chat.channels.list()] == [made.id]
+
+
+@pytest.mark.parametrize("action", ["drop_before", "drop_after"])
+async def test_a_registration_is_settled_by_its_id(
+    emulator: Emulator, chat: Client, action: str
+) -> None:
+    """Applied or not, a member whose registration lost its answer is there once."""
+    emulator.faults.add(Fault("registerMember", action, nth=1))  # type: ignore[arg-type]  # a literal
+    member = await chat.members.register("user-1", "Kim")
+    assert member == await chat.members.get("user-1")
+    assert await chat.members.count() == 1
+
+
+async def test_any_call_can_be_fanned_out(chat: Client, emulator: Emulator) -> None:
+    """A bounded number of calls runs at once, and a failure is the result of its item."""
+    users = [(f"user-{i}", "Kim") for i in range(40)] + [("user-7", "Lee")]
+    async with chat.run_many(lambda u: chat.members.register(*u), users) as results:
+        failed = [(r.item, type(r.error)) async for r in results if r.error is not None]
+    assert [kind for _, kind in failed] == [errors.ConflictError]
+    assert await chat.members.count() == 40
+
+
+async def test_latest_messages_of_many_channels(chat: Client, emulator: Emulator) -> None:
+    """The newest come first, also of those that share a second."""
+    channels = [await chat.channels.create(f"room {i}") for i in range(5)]
+    for channel in channels[:-1]:
+        for i in range(4):
+            await chat.messages.send(channel.id, f"{channel.name}: {i}")
+    ids = [c.id for c in channels] + ["..", "unknown"]
+    async with chat.messages.latest(ids, n=2) as results:
+        found = {r.item: r async for r in results}
+    for channel in channels[:-1]:
+        rows = found[channel.id].value
+        assert rows is not None
+        assert [m.content for m in rows] == [f"{channel.name}: 3", f"{channel.name}: 2"]
+    assert not found[channels[-1].id].value
+    assert isinstance(found[".."].error, errors.ConfigError)
+    with pytest.raises(errors.ConfigError, match="n must be"):
+        chat.messages.latest([], n=0)
+
+
+async def test_a_doubt_is_settled_by_looking(chat: Client, emulator: Emulator) -> None:
+    """A lost answer becomes a message or a free way to send again."""
+    channel = await chat.channels.create("notice")
+    for number, action in ((1, "drop_after"), (2, "drop_before")):
+        emulator.faults.add(Fault("sendMessage", action, nth=number))  # type: ignore[arg-type]
+    begun = datetime.now(UTC)
+    for text, status in (("first", "sent"), ("second", "not_sent")):
+        with pytest.raises(errors.OutcomeUnknownError):
+            await chat.messages.send(channel.id, text)
+        found = await chat.messages.find_sent(channel.id, text, since=begun, settle_s=0)
+        assert found.status == status
+    with pytest.raises(errors.ConfigError, match="aware"):
+        await chat.messages.find_sent(channel.id, "x", since=datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+async def test_a_journalled_job_goes_on(chat: Client, emulator: Emulator, tmp_path: Path) -> None:
+    """Stopped half way and begun again, a job sends exactly the rest."""
+    channels = [await chat.channels.create(f"room {i}") for i in range(10)]
+    deliveries = [Delivery(c.id, f"hello {c.name}") for c in channels for _ in range(5)]
+    emulator.faults.add(Fault("sendMessage", "drop_after", every=7))
+    emulator.faults.add(Fault("sendMessage", "drop_before", every=11))
+    journal = tmp_path / "job.journal"
+    async with chat.messages.send_many(deliveries, journal=journal, settle_s=0.01) as job:
+        async for _ in job:
+            if job.report.sent >= 20:
+                break
+    async with chat.messages.send_many(deliveries, journal=journal, settle_s=0.01) as job:
+        outcomes = [outcome async for outcome in job]
+    assert len(outcomes) == 50
+    assert {o.status for o in outcomes} <= {"sent", "skipped"}
+    audit = emulator.audit([(d.channel_id, d.content) for d in deliveries])
+    assert (*audit.missing, *audit.duplicated, *audit.extra) == ()
