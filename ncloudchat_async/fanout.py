@@ -8,8 +8,9 @@ is never more than `max_in_flight` calls and as many unread results ahead of its
 from asyncio import CancelledError, Future, Lock, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from enum import Enum
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar, final
+from typing import Final, Generic, Self, TypeVar
 
 import anyio
 import msgspec
@@ -24,13 +25,13 @@ ValueT = TypeVar("ValueT")
 OutT = TypeVar("OutT")
 
 
-@final
-class End:
-    """The type of `END`."""
+class End(Enum):
+    """The end of an input, which may itself hold None."""
+
+    END = "end"
 
 
-END: Final = End()
-"""Marks the end of an input, which may itself hold None."""
+END: Final = End.END
 
 Take = Callable[[], Awaitable[ItemT | End]]
 """Give the next item, or `END`, then and ever after. Several workers call it at once."""
@@ -168,13 +169,14 @@ class Run(Generic[ItemT, OutT]):
 
     async def _work(self) -> None:
         first, take, step = True, self._take, self._step
+        ready, limit = self._ready, self._limit
         while not self._stopped:
             try:
                 item = await take()
             except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
                 self._fail(error)
                 break
-            if isinstance(item, End):
+            if item is END:
                 break
             if first:
                 # Workers start one by one, so that three items do not cost 64 tasks.
@@ -182,8 +184,10 @@ class Run(Generic[ItemT, OutT]):
                 first = False
             out = await step(item)
             if out is not None:
-                self._hand_out(out)
-                if len(self._ready) > self._limit:
+                ready.append(out)  # `_hand_out`, without the price of a call
+                if self._reader is not None:
+                    wake(self._reader)
+                if len(ready) > limit:
                     await self._room()
         self._workers -= 1
 

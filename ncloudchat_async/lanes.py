@@ -45,7 +45,7 @@ class Lanes(Generic[ItemT]):
                 await self._change()
                 continue
             item = await self._input()
-            if isinstance(item, End):
+            if item is END:
                 self.close()
                 continue
             lane = self._lanes.get(self._channel_of(item))

@@ -125,11 +125,11 @@ class FaultRule:
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self.seen = 0
+        self.seen: int = 0
         """Matching requests so far."""
-        self.fired = 0
+        self.fired: int = 0
         """How often it went wrong so far."""
-        self.random = random.Random(fault.seed)
+        self.random: random.Random = random.Random(fault.seed)
 
     def fires(self, route: Route) -> bool:
         """Count a request and say whether this one goes wrong."""

@@ -52,11 +52,11 @@ class Project:
         self.project_id = project_id
         self.api_key = api_key
         self.replaced_keys: set[str] = set()
-        self.token_secret = hashlib.sha256(f"{project_id}:{api_key}".encode()).hexdigest()
+        self.token_secret: str = hashlib.sha256(f"{project_id}:{api_key}".encode()).hexdigest()
         self.settings = settings
-        self.store = Store(path)
-        self.now = now
-        self.epoch = 0
+        self.store: Store = Store(path)
+        self.now: Callable[[], float] = now
+        self.epoch: int = 0
         """How often the rows were forgotten."""
         self._origin = os.urandom(5).hex()
         self._issued = int.from_bytes(os.urandom(3))
@@ -143,16 +143,16 @@ class Call:
     def __init__(
         self, project: Project, route: Route, ids: list[str], query_text: str = ""
     ) -> None:
-        self.project = project
-        self.route = route
-        self.ids = ids
+        self.project: Project = project
+        self.route: Route = route
+        self.ids: list[str] = ids
         """Decoded ids of the path, in its order."""
-        self.query_text = query_text
-        self.body = b""
-        self.caller = Caller("", "", None)
-        self.now = project.now()
+        self.query_text: str = query_text
+        self.body: bytes = b""
+        self.caller: Caller = Caller("", "", None)
+        self.now: float = project.now()
         """The moment the call takes effect."""
-        self.paging = _PLAIN
+        self.paging: Paging = _PLAIN
         """What fault rules do to this page."""
         self._epoch = project.epoch
         self._query: dict[str, str] | None = None

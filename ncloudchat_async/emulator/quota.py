@@ -21,7 +21,7 @@ class Window:
 
     def __init__(self) -> None:
         self._moments: deque[float] = deque()
-        self.peak = 0
+        self.peak: int = 0
 
     def held(self, now: float) -> int:
         """Return how many moments the second before now holds."""
@@ -44,15 +44,15 @@ class Quota:
     """
 
     def __init__(self) -> None:
-        self.accepted = Window()
+        self.accepted: Window = Window()
         """Requests that passed."""
-        self.total = Window()
+        self.total: Window = Window()
         """Requests that came."""
-        self.throttled = 0
+        self.throttled: int = 0
         """Requests answered 429, those of fault rules included."""
-        self.in_flight = 0
+        self.in_flight: int = 0
         """Requests being worked on."""
-        self.peak_in_flight = 0
+        self.peak_in_flight: int = 0
         """The most that were ever worked on at once."""
         self._last = -math.inf
         self._granted: deque[float] = deque()

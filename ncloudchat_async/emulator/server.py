@@ -49,9 +49,9 @@ class Server:
 
     def __init__(self, project: Project, hosts: HostRule) -> None:
         self.project = project
-        self.faults = Faults()
-        self.requests = RequestLog()
-        self.quota = Quota()
+        self.faults: Faults = Faults()
+        self.requests: RequestLog = RequestLog()
+        self.quota: Quota = Quota()
         self.on_list: Callable[[ListCall], None] | None = None
         self.control: Callable[[web.BaseRequest], Awaitable[Answer]] | None = None
         """Serves `/` and `/_emulator/`."""

@@ -61,7 +61,8 @@ class JournaledJob(Job):
         self._settler: Settler | None = None
         self._knowledge = Knowledge(None, None)
         self._settling = False
-        self._lane_held: set[str] = set()
+        self._lane_held: dict[str, set[int]] = {}
+        """Numbers of the deliveries in doubt that keep a channel's lane occupied."""
         self._turn = Lock()
         self._page: deque[Planned] = deque()
         self._total = 0
@@ -161,7 +162,7 @@ class JournaledJob(Job):
             for channel_id, content, ref, state, message_id, attempts in page:
                 item = await take()
                 if (
-                    isinstance(item, End)
+                    item is END
                     or item.content != content
                     or item.channel_id != channel_id
                     or item.ref != ref
@@ -171,12 +172,12 @@ class JournaledJob(Job):
                 if state == "sent":
                     self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
             await self._room()
-        if self._complete and not self._stopped and not isinstance(await take(), End):
+        if self._complete and not self._stopped and await take() is not END:
             raise JournalMismatchError(f"the input goes on after the {total} in the journal")
 
     async def _plan_all(self) -> None:
         """Write the whole input to the journal before anything is sent."""
-        while not self._stopped and not isinstance(await self._read(), End):
+        while not self._stopped and await self._read() is not END:
             if self._total % _PAGE == 0:
                 await self._journal.flush()
         await self._journal.flush()
@@ -184,8 +185,6 @@ class JournaledJob(Job):
     async def _take_up(self) -> None:
         """Tell what an earlier run left for good, and look for what it left in doubt."""
         mode = self._rules.mode
-        # No more than one run has in flight.
-        cut_off = await self._journal.call(partial(JournalWriter.in_state, state="sending"))
         await self._journal.call(partial(JournalWriter.recover, repeat=mode == "at_least_once"))
         await self._tell_earlier("failed")
         if mode == "at_most_once":
@@ -193,8 +192,9 @@ class JournaledJob(Job):
         if mode != "reconcile":
             return
         if self._lanes is not None:
-            for entry in cut_off:
-                self._lane_held.add(entry.channel_id)
+            # What an earlier run was killed with before it could settle it counts as well.
+            for entry in await self._journal.call(partial(JournalWriter.in_state, state="unknown")):
+                self._lane_held.setdefault(entry.channel_id, set()).add(entry.seq)
                 self._lanes.occupy(entry.channel_id)
         due_s = self._rules.clock() + self._rules.settle_s
         assert self._settler is not None
@@ -247,7 +247,7 @@ class JournaledJob(Job):
         if self._input is None or self._complete:
             return END
         item = await self._input()
-        if isinstance(item, End):
+        if item is END:
             self._complete = True
             self._journal.learn(complete=True)
             return END
@@ -279,7 +279,7 @@ class JournaledJob(Job):
         self._journal.record(item.seq, answer.state, answer.message_id, answer.error)
         if answer.state == "unknown" and self._rules.mode == "reconcile":
             if self._lanes is not None:
-                self._lane_held.add(item.channel_id)
+                self._lane_held.setdefault(item.channel_id, set()).add(item.seq)
             self._settler.doubt(item.seq, item.channel_id)
             self._settle()
             return None
@@ -328,10 +328,13 @@ class JournaledJob(Job):
     async def _settled(self, entry: Entry, answer: Answer) -> None:
         """Hand out what became of a delivery that was in doubt."""
         self._count(answer.state)
-        if entry.channel_id in self._lane_held and self._lanes is not None:
-            self._lane_held.remove(entry.channel_id)
-            self._lanes.leave(entry.channel_id)
-            self._hire()
+        held = self._lane_held.get(entry.channel_id, set())
+        if self._lanes is not None and entry.seq in held:
+            held.remove(entry.seq)
+            if not held:
+                del self._lane_held[entry.channel_id]
+                self._lanes.leave(entry.channel_id)
+                self._hire()
         self._hand_out(
             Outcome(
                 entry.ref,

@@ -198,6 +198,8 @@ class Settler:
         """Look into one channel once, and decide what that decides."""
         await self.gate.hold(channel_id)
         try:
+            if self._stopped:
+                return
             doubts = await self._journal.call(lambda journal: journal.doubts(channel_id))
             findings, error = await self._find(channel_id, [doubt.entry for doubt in doubts])
             for doubt in doubts:
@@ -245,7 +247,7 @@ class Settler:
         elif entry.attempts > _RESENDS or looks >= _LOOKS:
             why = doubtful("it was sent again and still is not in the channel")
             await self._end(entry, Answer("unknown", None, why))
-        else:
+        elif not self._stopped:
             await self._send_again(entry, looks)
 
     async def _send_again(self, entry: Entry, looks: int) -> None:

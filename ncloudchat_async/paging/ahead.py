@@ -35,7 +35,7 @@ class Ahead(Generic[T]):
     Args:
         fetch: Asks for one page.
         trail: Judges the pages.
-        window: Pages that may be in flight, 1 or more; asked once for each page.
+        window: Pages that may be in flight, 1 or more; asked again for each page.
         turned: Told the time, in seconds, each time a page was put in order.
 
     Attributes:
@@ -121,9 +121,6 @@ class Ahead(Generic[T]):
             self._loop.call_soon_threadsafe(self.drop)
 
     async def _judge_one(self, ask: Ask) -> Sequence[T]:
-        # At first only as far ahead as the list was found to reach, so that a short list
-        # does not cost a window of pages beyond its end; and less far while it moves much.
-        self._limit = min(self._window(), max(1, self._trust))
         if not ask.fresh:
             self._launch_ahead()
         held = None if ask.fresh else self._covering(ask)
@@ -174,6 +171,9 @@ class Ahead(Generic[T]):
     def _launch_ahead(self) -> None:
         """Ask for pages until the window is full, as far as the list is known to go on."""
         self._align()
+        # At first only as far ahead as the list was found to reach, so that a short list
+        # does not cost a window of pages beyond its end; and less far while it moves much.
+        self._limit = min(self._window(), max(1, self._trust))
         self._launching = self._limit > 1 and self._trail.steady
         self._fill()
 

@@ -7,7 +7,8 @@ __all__ = ["Repeats"]
 # While rows are inserted before the reader a small page comes again by chance, the more
 # often the fewer rows it has; one of this many rows or more does not.
 _WIDE = 50
-# Small pages that may be the same one, again and again.
+# Small pages that may be the same one, again and again; a lone row more often, since a
+# server that cuts its pages may cut them to that.
 _MOST_SAME = 8
 # Pages without news in a row, each another one: 100,000 rows inserted before the reader.
 _MOST_OLD = 1_000
@@ -39,7 +40,7 @@ class Repeats:
         self._firsts.add(first)
         small = _WIDE // rows
         if (
-            self._same > 1 + min(small, _MOST_SAME)
+            self._same > 1 + (small if rows == 1 else min(small, _MOST_SAME))
             or self._again > 1 + small**2
             or len(self._firsts) > _MOST_OLD
         ):

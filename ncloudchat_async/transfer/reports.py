@@ -16,7 +16,17 @@ from ncloudchat_async.errors import (
     ResponseError,
 )
 
-__all__ = ["ExportReport", "Failure", "OnProgress", "Progress", "concerns_one", "describe_error"]
+__all__ = [
+    "MAX_NAMED",
+    "ExportReport",
+    "Failure",
+    "Forecast",
+    "ImportReport",
+    "OnProgress",
+    "Progress",
+    "concerns_one",
+    "describe_error",
+]
 
 _CONCERN_ALL = (
     AuthenticationError,
@@ -91,3 +101,69 @@ def concerns_one(error: NcloudChatError) -> bool:
 def describe_error(error: NcloudChatError) -> str:
     """Name an error in one line."""
     return f"{type(error).__name__}: {error}"
+
+
+MAX_NAMED = 1_000
+"""Failures and problems that a report names; more are only counted."""
+
+
+class Forecast(msgspec.Struct, kw_only=True):
+    """What an import would do, and what is against it."""
+
+    members_new: int = 0
+    members_existing: int = 0
+    channels_new: int = 0
+    channels_existing: int = 0
+    friends: int = 0
+    """Friend requests that would be made."""
+    messages: int = 0
+    """Messages that would be sent, all of them by the owner of the key and dated anew."""
+    problems: list[Failure] = []
+    """What would be left out and why; 1,000 at most. For friends `id` is the number of the
+    pair, from 1."""
+    problem_count: int = 0
+    requests: int = 0
+    """Calls that would change something."""
+    longest_channel: int = 0
+    """Messages of the largest channel, which go one after the other."""
+    seconds: float | None = None
+    """Time for the requests at the client's `Quota.rate`; None if that is not told. The
+    largest channel may take longer: `longest_channel` times the time of one answer."""
+
+    def add_problem(self, noun: str, row_id: str, reason: str) -> None:
+        """Count a problem, and name it unless there are too many."""
+        self.problem_count += 1
+        if len(self.problems) < MAX_NAMED:
+            self.problems.append(Failure(noun, row_id, reason))
+
+
+class ImportReport(msgspec.Struct, kw_only=True):
+    """What an import did; what an interrupted one did before is in it."""
+
+    resumed: bool = False
+    """Whether messages of an interrupted import were sent first."""
+    members_registered: int = 0
+    members_updated: int = 0
+    members_existing: int = 0
+    """Members that were there and were left as they are."""
+    channels_created: int = 0
+    channels_matched: int = 0
+    """Channels that were there, or were created by an earlier import."""
+    friends_requested: int = 0
+    messages_sent: int = 0
+    messages_failed: int = 0
+    """Surely not there: they are tried again by the next import."""
+    messages_unknown: int = 0
+    """Nobody can tell whether they are there: they are never sent again."""
+    failures: list[Failure] = []
+    """What was left out and why; 1,000 at most."""
+    failure_count: int = 0
+    requests: int = 0
+    """Calls made."""
+    seconds: float = 0.0
+
+    def add_failure(self, noun: str, row_id: str, reason: str) -> None:
+        """Count a failure, and name it unless there are too many."""
+        self.failure_count += 1
+        if len(self.failures) < MAX_NAMED:
+            self.failures.append(Failure(noun, row_id, reason))

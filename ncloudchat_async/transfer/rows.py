@@ -28,11 +28,14 @@ __all__ = [
     "Noun",
     "RawRow",
     "Value",
+    "plain_row",
     "read_row",
 ]
 
 Value = str | int | None
 ModelT = TypeVar("ModelT", Channel, Member, Message, Subscription)
+
+_PLAIN = msgspec.json.Decoder(dict[str, Any])
 
 _LONGEST_NUMBER = 18
 """Digits that fit a column of 64 bits."""
@@ -118,13 +121,8 @@ def read_row(model: type[ModelT], raw: str) -> ModelT:
         return msgspec.json.decode(raw, type=model)
     except msgspec.DecodeError:
         pass
-    try:
-        # The standard parser takes lone surrogates, which no file can hold: "?" replaces them.
-        text = json.dumps(json.loads(raw), ensure_ascii=False)
-        plain = json.loads(text.encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        plain = None
-    if not isinstance(plain, dict) or not isinstance(plain.get("id"), str) or not plain["id"]:
+    plain = plain_row(raw)
+    if not isinstance(plain.get("id"), str):
         raise DecodeError(f"a row of {model.__name__} has no id")
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(model):
@@ -135,6 +133,20 @@ def read_row(model: type[ModelT], raw: str) -> ModelT:
         except (msgspec.ValidationError, ValueError):
             continue
     return model(**fields)
+
+
+def plain_row(raw: str) -> dict[str, Any]:
+    """Decode a row to plain values; empty when it is no object."""
+    try:
+        return _PLAIN.decode(raw)
+    except msgspec.DecodeError:
+        pass
+    try:
+        # The standard parser takes lone surrogates, which no file can hold: "?" replaces them.
+        text = json.dumps(json.loads(raw), ensure_ascii=False)
+        return _PLAIN.decode(text.encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _created_ms(row: Member | Channel | Subscription | Message) -> int | None:

@@ -5,10 +5,12 @@ first: an integer `status` other than 1, then the gateway's `error.errorCode`, t
 GraphQL `errors` array, and only then the HTTP status.
 """
 
+import codecs
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from itertools import accumulate
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -90,6 +92,9 @@ _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.S)
 # msgspec quotes what came in these marks, and its own words in others.
 _QUOTED: Final = re.compile(r"'.*'", re.S)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""Each bracket as a signed byte: how many levels it goes down."""
+_STRIDE: Final = 4096
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -173,11 +178,7 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) ->
         raise DecodeError(
             f"HTTP {response.status} with {_describe(response, secret)}", applied="unknown"
         )
-    value = answer
-    for path in endpoint.envelope:
-        value, found = _follow(answer, path)
-        if found:
-            break
+    value = _unwrap(endpoint, answer) if answer else answer
     if value in (None, {}, []):
         return _empty(endpoint, response, value)
     try:
@@ -185,6 +186,18 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) ->
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         reason = _QUOTED.sub("'…'", str(error))
     raise DecodeError(f"the answer does not fit: {reason}", applied="unknown")
+
+
+def _unwrap(endpoint: Endpoint[Any], answer: Any) -> Any:
+    """Take the value out of its envelope, None if that is empty; without one it is nonsense."""
+    for path in endpoint.envelope:
+        value, found = _follow(answer, path)
+        if found:
+            return value
+    if endpoint.envelope:
+        names = " or ".join(endpoint.envelope)
+        raise DecodeError(f"the answer does not fit: it has no {names}", applied="unknown")
+    return answer
 
 
 def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:
@@ -204,7 +217,8 @@ def _parse(body: bytes) -> tuple[Any, bool]:
     if _too_deep(body):
         return None, False
     try:
-        return msgspec.json.decode(body), True
+        # RFC 8259 lets a reader ignore a byte order mark.
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8)), True
     except _UNREADABLE:
         return None, False
 
@@ -339,12 +353,14 @@ def _too_deep(body: bytes) -> bool:
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
-    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return bool(brackets)
+    steps = memoryview(_STRINGS.sub(b"", body).translate(_STEPS, _NOT_BRACKETS)).cast("b")
+    depth = 0
+    for start in range(0, len(steps), _STRIDE):
+        part = steps[start : start + _STRIDE]
+        if max(accumulate(part, initial=depth)) > MAX_DEPTH:
+            return True
+        depth += sum(part)
+    return False
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -64,8 +64,7 @@ class LocalStore:
     def reserve(self, n: int, now: float, since: float, interval: float, ahead: float) -> float:
         """Book `n` permits; see `Store.reserve`. Never a future."""
         due = self._last + self._booked * interval
-        if due < since:
-            due = since
+        due = max(due, since)
         start = due - ahead
         if start > now:
             return start

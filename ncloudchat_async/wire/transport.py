@@ -10,14 +10,16 @@ import contextlib
 import errno
 import io
 import math
+import os
 import socket
 import ssl
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.connector import Connection
 from yarl import URL
 
 from ncloudchat_async.about import __version__
@@ -34,13 +36,24 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
-__all__ = ["AiohttpTransport", "Transport", "open_transport"]
+__all__ = [
+    "KEY_HEADER",
+    "AiohttpTransport",
+    "Sockets",
+    "Transport",
+    "connecting_s",
+    "failure_of",
+    "is_cancelled",
+    "open_transport",
+    "owned",
+]
 
-_KEY_HEADER: Final = "x-api-key"
+KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
-_CONNECT_SHARE: Final = 0.98
-"""Share of an attempt's time that connecting may take, so that its timer always fires
-before the attempt's own and the attempt is known not to have been sent."""
+_VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
+_CONNECT_RESERVE_S: Final = 0.02
+"""Time that connecting leaves of an attempt's, so that its timer fires well before the
+attempt's own and the attempt is known not to have been sent."""
 _AT_ONCE_BYTES: Final = 2**18
 """Largest body that is written in one piece; aiohttp warns of those above 1 MiB."""
 _CLOSE_S: Final = 0.5
@@ -94,7 +107,7 @@ class AiohttpTransport:
         *,
         timeouts: Timeouts,
         max_body_bytes: int,
-        sockets: "_Sockets",
+        sockets: "Sockets",
     ) -> None:
         self._sockets: Final = sockets
         self._session: Final = session
@@ -103,7 +116,7 @@ class AiohttpTransport:
         self._read_s: Final = timeouts.read_s
         self._max_body_bytes: Final = max_body_bytes
         self._headers: Final = headers
-        self._owner: Final = _own(session)
+        self._owner: Final = owned(session.close)
         weakref.finalize(self, _forget, session, asyncio.get_running_loop()).atexit = False
 
     async def open(self) -> None:
@@ -117,7 +130,7 @@ class AiohttpTransport:
 
     def use_key(self, key: Secret) -> None:
         """Send this key from the next attempt on."""
-        self._headers[_KEY_HEADER] = key.reveal()
+        self._headers[KEY_HEADER] = key.reveal()
 
     async def perform(self, request: Request[Any], timeout_s: float | None) -> Response:
         """Send a request once and read its complete answer: see `Transport.perform`."""
@@ -144,16 +157,17 @@ class AiohttpTransport:
         except TransportError as error:
             failure = type(error)(*error.args)
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             failure = NoReplyError("the connection pool was closed")
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = _failure_of(error)
+            failure = failure_of(error)
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
         """Read the body up to the cap, decoded; None when it is larger."""
-        if (answer.content_length or 0) > self._max_body_bytes:
+        zipped = "Content-Encoding" in answer.headers
+        if not zipped and (answer.content_length or 0) > self._max_body_bytes:
             answer.close()
             return None
         chunks: list[bytes] = []
@@ -167,13 +181,9 @@ class AiohttpTransport:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
-        connect_s = self._connect_s
-        if timeout_s is not None:
-            share = timeout_s * _CONNECT_SHARE
-            connect_s = share if connect_s is None else min(connect_s, share)
         return aiohttp.ClientTimeout(
             total=timeout_s,
-            connect=connect_s,
+            connect=connecting_s(self._connect_s, timeout_s),
             sock_read=self._read_s,
             # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
             ceil_threshold=math.inf,
@@ -184,8 +194,16 @@ class AiohttpTransport:
         await self._owner.aclose()
 
 
-async def _own(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    """Close a session at the end of this generator, which comes whatever a program forgets.
+def connecting_s(connect_s: float | None, timeout_s: float | None) -> float | None:
+    """Bound connecting by its own limit, and below the attempt's."""
+    if timeout_s is None:
+        return connect_s
+    most = timeout_s - min(_CONNECT_RESERVE_S, timeout_s / 4)
+    return most if connect_s is None else min(connect_s, most)
+
+
+async def owned(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Close a pool at the end of this generator, which comes whatever a program forgets.
 
     asyncio itself ends an async generator when it is garbage collected, in its loop, and
     before `asyncio.run` closes the loop. So a client that is never closed leaves no
@@ -197,7 +215,7 @@ async def _own(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
         # Closing waits for data that the server does not take.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
-                await session.close()
+                await close()
 
 
 def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
@@ -211,7 +229,7 @@ def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> 
                 connector.close().__await__().send(None)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Tell a cancellation from the CancelledError of a pool that others closed."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
@@ -229,7 +247,7 @@ class _Headers(dict[str, str]):
         return f"<headers {', '.join(self)}>"
 
 
-class _Sockets:
+class Sockets:
     """Opens the sockets of a pool, and counts them."""
 
     def __init__(self) -> None:
@@ -243,16 +261,42 @@ class _Sockets:
         return opened
 
 
-def _session_of(pool: Pool, sockets: _Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
-    """Open a session with a pool of its own."""
-    return aiohttp.ClientSession(
-        # The semaphore bounds concurrency; the connector's own limit is unfair.
-        connector=aiohttp.TCPConnector(
-            limit=0,
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out no connection on which something came that nobody asked for.
+
+    aiohttp keeps such bytes, and would read them as the answer to the next request.
+    """
+
+    def __init__(self, pool: Pool, sockets: Sockets) -> None:
+        super().__init__(
+            limit=0,  # the semaphore bounds concurrency; this limit would be unfair
             keepalive_timeout=pool.keepalive_s,
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=sockets,
-        ),
+        )
+        self._sockets: Final = sockets
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        """Get a connection from the pool, or a new one."""
+        while True:
+            opened = self._sockets.opened
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            is_new = self._sockets.opened > opened
+            if is_new or protocol is None or not protocol.should_close:
+                return connection
+            connection.close()
+
+
+def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
+    """Open a session with a pool of its own."""
+    return aiohttp.ClientSession(
+        connector=_Connector(pool, sockets),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=trust_env,
     )
@@ -270,6 +314,7 @@ def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohtt
         return aiohttp.ClientSession(
             connector=borrowed.connector,
             connector_owner=False,
+            loop=asyncio.get_running_loop(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
             trace_configs=borrowed.trace_configs,
@@ -291,6 +336,10 @@ async def open_transport(
 ) -> Transport:
     """Open a way to the server for the running event loop.
 
+    The direct one is taken unless something is asked for that only aiohttp's session does (a
+    borrowed session, proxies), the environment has `NCLOUDCHAT_TRANSPORT=public`, or the
+    installed aiohttp is not as expected.
+
     Args:
         base_url: Where the platform is, without a trailing slash.
         project_id: The project, for its header.
@@ -303,24 +352,34 @@ async def open_transport(
     Raises:
         ClientClosedError: The borrowed session is closed, or of another event loop.
     """
-    sockets = _Sockets()
-    transport = AiohttpTransport(
-        _session_of(pool, sockets, trust_env=trust_env)
-        if session is None
-        else _session_over(session, trust_env=trust_env),
-        base_url,
-        _Headers(
-            {
-                _PROJECT_HEADER: project_id,
-                "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-            }
-        ),
-        timeouts=timeouts,
-        max_body_bytes=pool.max_body_bytes,
-        sockets=sockets,
+    from ncloudchat_async.wire import direct  # noqa: PLC0415 - it shares the errors of this module
+
+    headers = _Headers(
+        {
+            _PROJECT_HEADER: project_id,
+            "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+        }
     )
+    sockets = Sockets()
+    transport: AiohttpTransport | direct.DirectTransport
+    public = session is not None or trust_env or os.environ.get(_VARIABLE) == "public"
+    if not public and direct.usable():
+        transport = direct.DirectTransport(
+            base_url, headers, timeouts=timeouts, pool=pool, sockets=sockets
+        )
+    else:
+        transport = AiohttpTransport(
+            _session_of(pool, sockets, trust_env=trust_env)
+            if session is None
+            else _session_over(session, trust_env=trust_env),
+            base_url,
+            headers,
+            timeouts=timeouts,
+            max_body_bytes=pool.max_body_bytes,
+            sockets=sockets,
+        )
     await transport.open()
     transport.use_key(key)
     return transport
@@ -334,7 +393,7 @@ async def _once(
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
-        failure = _failure_of(error)
+        failure = failure_of(error)
     raise failure
 
 
@@ -355,7 +414,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], str], ...]] 
 )
 
 
-def _failure_of(error: Exception) -> TransportError:
+def failure_of(error: Exception) -> TransportError:
     """Tell by the type of an aiohttp error whether the request can have left."""
     kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
     return kind(f"{text} ({_reason(error)})")

@@ -3,7 +3,8 @@
 import asyncio
 import random
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -111,14 +112,13 @@ class Server:
         return page
 
     def missed_or_repeated(self, got: Sequence[Item]) -> list[str]:
-        """What is wrong with an iteration that ended: ids of rows, empty when nothing is."""
+        """What is wrong with what was read: ids of rows that existed throughout."""
         came = [item.id for item in got]
-        twice = [row for row in set(came) if came.count(row) > 1]
         here = set(self.throughout)
         stayed = [row for row in came if row in here]
-        missed = here - set(stayed)
-        disordered = [] if twice or missed or stayed == self.throughout else ["order"]
-        return sorted(missed) + twice + disordered
+        wrong = [row for row, times in Counter(stayed).items() if times > 1]
+        wrong += sorted(here - set(stayed))
+        return wrong or (["order"] if stayed != self.throughout else [])
 
     def _move(self) -> None:
         for _ in range(self._draw.randint(0, self._schedule.moves)):
@@ -138,7 +138,3 @@ class Server:
             self.view.insert(0, item)
         else:
             self.view.insert(bisect_right(self.view, item.key, key=lambda row: row.key), item)
-
-
-Read = Callable[[Server, Schedule], Awaitable[Sequence[Item]]]
-"""A way of reading a whole list."""

@@ -3,11 +3,13 @@
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
-from tests.unit.bulk_fakes import Platform, always, drawn, judge, texts
+from ncloudchat_async.job.settle import Gate
+from tests.unit.bulk_fakes import Platform, always, drawn, judge, texts, turns
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -188,3 +190,38 @@ async def test_equal_sends_on_their_way_are_not_mistaken() -> None:
     judge(platform, deliveries, outcomes)
     ids = [outcome.message_id for outcome in outcomes if outcome.status == "sent"]
     assert len(set(ids)) == len(ids)
+
+
+async def test_one_look_is_not_enough_to_send_again() -> None:
+    """A message that shows between the two looks is found by the second."""
+    platform = Platform(fate=always("lost"), lag_s=100)
+    (outcome,) = await platform.run(texts(1), mode="reconcile", settle_s=90)
+    assert (outcome.status, len(platform.calls), platform.lists["c0"]) == ("sent", 1, 2)
+
+
+async def test_looks_and_sends_exclude_each_other() -> None:
+    """A look waits for sends under way, and sends wait for the look; other channels do not."""
+    gate, done = Gate(), list[str]()
+
+    async def look() -> None:
+        await gate.hold("c")
+        done.append("look")
+
+    async def send(channel_id: str) -> None:
+        await gate.enter(channel_id)
+        done.append(f"send {channel_id}")
+        gate.leave(channel_id)
+
+    await gate.enter("c")
+    async with anyio.create_task_group() as group:
+        group.start_soon(look)
+        await turns()
+        group.start_soon(send, "c")
+        group.start_soon(send, "d")
+        await turns()
+        assert done == ["send d"]
+        gate.leave("c")
+        await turns()
+        assert done == ["send d", "look"]
+        gate.release("c")
+    assert done == ["send d", "look", "send c"]
