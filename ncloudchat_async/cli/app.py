@@ -1,5 +1,6 @@
 """Decides which commands there are, how their options are read, and how each one ends."""
 
+import os
 import sys
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -92,6 +93,10 @@ def run(argv: Sequence[str]) -> int:
         return _complain(str(error), code_of(error))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader has seen enough; Python would complain once more when it flushes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return code if isinstance(code, int) else 0
 
 

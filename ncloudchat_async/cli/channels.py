@@ -1,6 +1,6 @@
 """Commands on channels: the rooms that members subscribe to."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, Record, read_ids, read_records, text_of
+from ncloudchat_async.cli.inputs import From, Record, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag, Words
 from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
 from ncloudchat_async.cli.work import (
@@ -144,12 +144,14 @@ def create(
         common: Where to, and how results are written.
     """
 
-    def add(chat: Client, record: Record) -> Awaitable[Channel]:
-        said = _said(record)
-        return chat.channels.create(said.pop("name", ""), **said)
+    def parse(record: Record) -> dict[str, Any]:
+        return {**_said(record), "name": text_of(record, ("name",))}
+
+    def add(chat: Client, said: Mapping[str, Any]) -> Awaitable[Channel]:
+        return chat.channels.create(**said)
 
     if source is not None:
-        return each(add, read_records(source), CHANNELS, common, change=change)
+        return each(add, read_items(source, parse), CHANNELS, common, change=change)
     if name is None:
         raise Failure("give the channel a name, or a file with --from", USAGE)
     return one(lambda chat: chat.channels.create(name, **features.said()), CHANNELS, common, change)
@@ -179,11 +181,14 @@ def update(
         common: Where to, and how results are written.
     """
 
-    def patch(chat: Client, record: Record) -> Awaitable[Channel]:
-        return chat.channels.update(text_of(record, CHANNEL_IDS), **_said(record))
+    def parse(record: Record) -> tuple[str, dict[str, Any]]:
+        return text_of(record, CHANNEL_IDS), _said(record)
+
+    def patch(chat: Client, said: tuple[str, dict[str, Any]]) -> Awaitable[Channel]:
+        return chat.channels.update(said[0], **said[1])
 
     if source is not None:
-        return each(patch, read_records(source), CHANNELS, common, change=change)
+        return each(patch, read_items(source, parse), CHANNELS, common, change=change)
     if channel_id is None:
         raise Failure("name a channel, or a file with --from", USAGE)
     return one(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from cyclopts import App
 
-from ncloudchat_async.cli.inputs import read_records, text_of
+from ncloudchat_async.cli.inputs import Record, read_items, text_of
 from ncloudchat_async.cli.options import Count, Source
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
@@ -107,16 +106,15 @@ def request_many(
     """
     return each(
         lambda chat, pairs: chat.friends.request_many(pairs),
-        _batches(_pairs(source), size),
+        _batches(read_items(source, _pair), size),
         _RECEIPTS,
         common,
         change=change,
     )
 
 
-def _pairs(source: Path) -> Iterator[Pair]:
-    for record in read_records(source):
-        yield text_of(record, ("user_id",)), text_of(record, ("friend_id",))
+def _pair(record: Record) -> Pair:
+    return text_of(record, ("user_id",)), text_of(record, ("friend_id",))
 
 
 def _batches(pairs: Iterable[Pair], size: int) -> Iterator[tuple[Pair, ...]]:

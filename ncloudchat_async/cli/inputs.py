@@ -3,10 +3,10 @@
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final, Literal, TextIO
+from typing import Annotated, Final, Literal, TextIO, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -21,9 +21,12 @@ __all__ = [
     "cell",
     "open_text",
     "read_ids",
+    "read_items",
     "read_records",
     "text_of",
 ]
+
+Item = TypeVar("Item")
 
 STDIN: Final = Path("-")
 From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
@@ -81,6 +84,21 @@ def read_records(source: Path) -> Iterator[Record]:
     with open_text(source) as stream:
         form, lines = _form_of(source, stream, plain="csv")
         yield from _records(source, lines, form)
+
+
+def read_items(source: Path, parse: Callable[[Record], Item]) -> Iterable[Item]:
+    """Make an item of each record.
+
+    A file is read through once before the first item is given, so that a bad line stops
+    everything before anything is sent; a pipe can be read once only.
+
+    Raises:
+        Failure: A record is not what `parse` asks for.
+    """
+    if source != STDIN:
+        for record in read_records(source):
+            parse(record)
+    return map(parse, read_records(source))
 
 
 def text_of(record: Record, names: Sequence[str]) -> str:

@@ -1,12 +1,14 @@
 """Commands on members: the users of a project."""
 
-from typing import Final, Literal
+from collections.abc import Awaitable
+from typing import Any, Final, Literal
 
 from cyclopts import App
+from msgspec import UNSET
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_records, text_of
+from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -33,6 +35,8 @@ app: Final = App(name="members", help="Users of the project.")
 MEMBERS: Final = Noun(Member, "members", ("id", "name", "online", "deleted", "created_at"))
 USER_IDS: Final = ("user_id", "id", "member_id")
 """Columns that may hold a member's id."""
+_Said = tuple[str, dict[str, Any]]
+"""The id of a member, and what is said of it."""
 
 
 @app.command(name="list")
@@ -123,16 +127,13 @@ def register(
             change,
         )
 
-    async def add(chat: Client, record: Record) -> Member:
-        return await chat.members.register(
-            text_of(record, USER_IDS),
-            text_of(record, ("name",)),
-            profile=cell(record, "profile"),
-            custom_field=cell(record, "custom_field"),
-            check_rule=not any_id,
-        )
+    def parse(record: Record) -> _Said:
+        return text_of(record, USER_IDS), {**_said(record), "name": text_of(record, ("name",))}
 
-    return each(add, read_records(source), MEMBERS, common, change=change)
+    def add(chat: Client, said: _Said) -> Awaitable[Member]:
+        return chat.members.register(said[0], **said[1], check_rule=not any_id)
+
+    return each(add, read_items(source, parse), MEMBERS, common, change=change)
 
 
 @app.command
@@ -175,15 +176,13 @@ def update(
             change,
         )
 
-    async def patch(chat: Client, record: Record) -> Member:
-        return await chat.members.update(
-            text_of(record, USER_IDS),
-            name=cell(record, "name"),
-            profile=cell(record, "profile"),
-            custom_field=cell(record, "custom_field"),
-        )
+    def parse(record: Record) -> _Said:
+        return text_of(record, USER_IDS), _said(record)
 
-    return each(patch, read_records(source), MEMBERS, common, change=change)
+    def patch(chat: Client, said: _Said) -> Awaitable[Member]:
+        return chat.members.update(said[0], **said[1])
+
+    return each(patch, read_items(source, parse), MEMBERS, common, change=change)
 
 
 @app.command
@@ -271,3 +270,9 @@ def search(
         keep=matches,
         limit=listing.limit,
     )
+
+
+def _said(record: Record) -> dict[str, Any]:
+    """Return the arguments of the client that a record gives, its id aside."""
+    cells = {name: cell(record, name) for name in ("name", "profile", "custom_field")}
+    return {name: value for name, value in cells.items() if value is not UNSET}

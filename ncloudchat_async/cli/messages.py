@@ -9,7 +9,7 @@ from cyclopts import App, Parameter, validators
 from ncloudchat_async import Client
 from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_records, text_of
+from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Source
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -188,9 +188,8 @@ def _pairs(
 ) -> Iterable[tuple[str, str]]:
     """Give the channel and id of each message that was named."""
     if source is not None:
-        return (
-            (text_of(record, ("channel_id",)), text_of(record, _MESSAGE_IDS))
-            for record in read_records(source)
+        return read_items(
+            source, lambda one: (text_of(one, ("channel_id",)), text_of(one, _MESSAGE_IDS))
         )
     if channel_id is None or not message_ids:
         raise Failure("name a channel and messages, or a file with --from", USAGE)

@@ -1,5 +1,7 @@
 """Asks a person before something cannot be taken back; never takes silence for consent."""
 
+from pathlib import Path
+
 from ncloudchat_async.cli.exits import USAGE, Failure
 
 __all__ = ["confirm"]
@@ -19,7 +21,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     try:
         # Ids may come through stdin, so that is not where a person answers.
-        with open("/dev/tty", "r+b", buffering=0) as terminal:  # noqa: PTH123 - a device
+        with Path("/dev/tty").open("r+b", buffering=0) as terminal:
             terminal.write(f"{question}? [y/N] ".encode())
             answer = terminal.readline().decode(errors="replace").strip().lower()
     except OSError:

@@ -312,7 +312,9 @@ class _Bulk:
 
 
 def _name_of(item: object) -> str:
-    """Name an item for people: its id, or what it begins with."""
+    """Name an item for people: its id, or its ids, or its name."""
     if isinstance(item, Mapping):
-        item = next(iter(item.values()), "")
-    return " ".join(map(str, item)) if isinstance(item, tuple) else str(item)
+        return str(item.get("name", ""))
+    if isinstance(item, tuple):
+        return " ".join(part for part in item if isinstance(part, str)) or f"{len(item)} pairs"
+    return str(item)
