@@ -261,7 +261,10 @@ class _Connector(aiohttp.TCPConnector):
         self._sockets: Final = sockets
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the name is aiohttp's
     ) -> Connection:
         """Get a connection from the pool, or a new one."""
         while True:
