@@ -12,7 +12,7 @@ import msgspec
 from ncloudchat_async.transfer.archive import now_ms
 from ncloudchat_async.transfer.reports import Failure
 from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, Noun, RawRow
-from ncloudchat_async.transfer.schema import insert_statement
+from ncloudchat_async.transfer.schema import INDEXED, INDEXES, insert_statement
 
 __all__ = [
     "RunStart",
@@ -90,7 +90,10 @@ def begin_run(db: sqlite3.Connection, terms: Terms) -> RunStart:
 
 
 def end_run(db: sqlite3.Connection, run: int) -> None:
-    """Note that a run came to its end."""
+    """Note that a run came to its end, and after the first one index what it wrote."""
+    if not db.execute(INDEXED).fetchone()[0]:
+        for statement in INDEXES:
+            db.execute(statement)
     db.execute("UPDATE runs SET ended_ms = ? WHERE id = ?", (now_ms(), run))
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -35,6 +35,8 @@ __all__ = ["as_job", "export_project"]
 
 _MAX_RETRY_AFTER_S: Final = 900.0
 """A job has time: it waits for what would fail a single call."""
+_WIDEST: Final = 16
+"""Pages in flight for one list; more would only wait in memory."""
 _NAMES: Final = 500
 """Channels named at a time."""
 
@@ -52,8 +54,7 @@ async def export_project(
     since: datetime | None = None,
     complete: bool = False,
     look_back: timedelta = timedelta(hours=1),
-    channels_at_once: int = 16,
-    window: int | Literal["auto"] = 4,
+    max_in_flight: int = 32,
     on_progress: OnProgress | None = None,
 ) -> ExportReport:
     """Write a whole project into an archive, or bring an archive up to date.
@@ -75,9 +76,9 @@ async def export_project(
         complete: Read every message again, to find those deleted since.
         look_back: How far a later export reads again before the newest message it has:
             for messages that came into the list late, or were deleted meanwhile.
-        channels_at_once: Channels read at the same time; with `window` this asks for as
-            many pages at once as a client's quota has slots by default.
-        window: Pages in flight for one channel at its first export.
+        max_in_flight: Pages asked for at once. As many channels are read at a time, page by
+            page; when fewer are left they share these pages. Each takes about 0.5 MB of
+            memory.
         on_progress: Is told after each page.
 
     Raises:
@@ -88,6 +89,8 @@ async def export_project(
     """
     if since is not None and since.tzinfo is None:
         raise ConfigError("since needs a time zone, such as datetime.now(UTC)")
+    if max_in_flight < 1:
+        raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(
@@ -96,8 +99,8 @@ async def export_project(
         look_back_ms=round(look_back / timedelta(milliseconds=1)),
     )
     async with ArchiveWriter(path, chat.project_id, chat.base_url) as archive:
-        export = _Export(as_job(chat), archive, terms, on_progress)
-        return await export.run(channels_at_once, window)
+        export = _Export(as_job(chat), archive, terms, max_in_flight, on_progress)
+        return await export.run()
 
 
 class _Export:
@@ -108,21 +111,21 @@ class _Export:
         chat: Client,
         archive: ArchiveWriter,
         terms: Terms,
+        max_in_flight: int,
         on_progress: OnProgress | None,
     ) -> None:
         self._chat = chat
         self._archive = archive
         self._terms = terms
-        self._at_once = 1
-        self._window: int | Literal["auto"] = 1
+        self._at_once = max_in_flight
+        self._reading = 0
         self._on_progress = on_progress
         self._run: RunStart
         self._rows = 0
         self._done = 0
         self._total = 0
 
-    async def run(self, channels_at_once: int, window: int | Literal["auto"]) -> ExportReport:
-        self._at_once, self._window = channels_at_once, window
+    async def run(self) -> ExportReport:
         begun, calls = time.monotonic(), self._chat.stats.calls
         self._run = await self._archive.call(partial(checkpoints.begin_run, terms=self._terms))
         begun_ms = now_ms()
@@ -176,6 +179,7 @@ class _Export:
         start = await write(lambda db: checkpoints.begin_list(db, scope, self._terms))
         if start.done:
             return
+        self._reading += 1
         try:
             await self._read_pages(scope, start)
         except NcloudChatError as error:
@@ -185,6 +189,8 @@ class _Export:
             await write(lambda db: checkpoints.fail_list(db, scope, text))
         else:
             await write(lambda db: checkpoints.end_list(db, scope, start.floor_ms))
+        finally:
+            self._reading -= 1
 
     async def _read_pages(self, scope: Scope, start: Start) -> None:
         floor_ms = start.floor_ms
@@ -212,7 +218,10 @@ class _Export:
         return Pages(
             fetch,
             operation=noun.endpoint.name,
-            window=1 if newest_first else self._window,
+            # Pages ahead of the last one are asked for in vain: while there are lists enough
+            # to read side by side, each takes one page at a time.
+            window=1 if newest_first else "auto",
+            suggest=lambda: min(_WIDEST, self._at_once // max(1, self._reading)),
             cursor=start.cursor,
             fingerprint=noun.request(query, scope.channel_id).target,
         )

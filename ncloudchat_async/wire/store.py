@@ -63,8 +63,8 @@ class LocalStore:
 
     def reserve(self, n: int, now: float, since: float, interval: float, ahead: float) -> float:
         """Book `n` permits; see `Store.reserve`. Never a future."""
-        due = self._last + self._booked * interval
-        due = max(due, since)
+        booked_until = self._last + self._booked * interval
+        due = booked_until if booked_until > since else since
         start = due - ahead
         if start > now:
             return start
