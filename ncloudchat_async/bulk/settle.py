@@ -136,8 +136,8 @@ class Settler:
         attempt: Attempt,
         settled: Settled,
     ) -> None:
-        self.gate = Gate()
-        self.open = 0
+        self.gate: Gate = Gate()
+        self.open: int = 0
         """Deliveries in doubt."""
         self._journal = journal
         self._list_newest = list_newest
