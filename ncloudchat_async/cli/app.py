@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "subscriptions": ("subscriptions:app", "Which member joined which channel."),
     "notifications": ("notifications:app", "Push settings of members."),
     "send": ("send:send", "Send a message for every line of a file."),
-    "jobs": ("jobs:app", "Look into the journals of send, and go on with them."),
+    "jobs": ("jobs:app", "Look into the journals of `send`, and go on with them."),
     "doctor": ("doctor:doctor", "Find out what keeps calls from succeeding."),
     "api": ("api:api", "Call any path of the platform."),
     "profile": ("profiles:app", "Keep credentials under a name."),

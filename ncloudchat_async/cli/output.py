@@ -97,7 +97,7 @@ class Rows:
     def __init__(self, writer: _Writer, names: Sequence[str]) -> None:
         self._writer: Final = writer
         self._names: Final = names
-        self.count = 0
+        self.count: int = 0
         """Rows written."""
 
     def __enter__(self) -> Self:
