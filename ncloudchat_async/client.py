@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.bulk import Result, Run, run_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
-from ncloudchat_async.fanout import Result, Run, run_many
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members

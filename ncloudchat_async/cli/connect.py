@@ -74,7 +74,11 @@ class PlannedError(Exception):
     def __init__(self, request: Request[Any]) -> None:
         super().__init__(request.endpoint.name)
         body = None if request.body is None else msgspec.json.decode(request.body)
-        self.row: Final = {"method": request.endpoint.method, "path": request.target, "body": body}
+        self.row: Final[dict[str, Any]] = {
+            "method": request.endpoint.method,
+            "path": request.target,
+            "body": body,
+        }
         """The request, for people and programs to read."""
 
 

@@ -200,7 +200,9 @@ class _Sending:
                             total = view.status().total
                         progress.stage("messages", total)
                     self._take(outcome)
-                    progress.advance(note=self._note())
+                    # What a stopped job did not touch is no progress.
+                    untouched = outcome.status == "skipped" and outcome.message_id is None
+                    progress.advance(0 if untouched else 1, note=self._note())
         return self._code()
 
     def _take(self, outcome: Outcome) -> None:
@@ -270,5 +272,5 @@ def _options(handling: Handling, common: Common) -> str:
                 continue
             words.append("--" + field.name.replace("_", "-"))
             if value is not True:
-                words.append(str(value))
+                words.append(f"{value:g}" if isinstance(value, float) else str(value))
     return "".join(" " + shlex.quote(word) for word in words)

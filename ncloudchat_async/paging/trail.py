@@ -66,11 +66,11 @@ class Trail(Generic[T]):
     ask: Ask | None
 
     def __init__(self, per_page: int, start: Cursor, *, keep: int = REMEMBERED) -> None:
-        self.position = start.position
-        self.full = per_page
-        self.steady = True
+        self.position: int = start.position
+        self.full: int = per_page
+        self.steady: bool = True
         self._base = start.base
-        self.per_page = per_page
+        self.per_page: int = per_page
         self._seen = Seen(keep, marks=start.marks, complete=not (start.marks or start.base))
         self._older = start.marks
         self._recent: deque[str] = deque(maxlen=MARKS)

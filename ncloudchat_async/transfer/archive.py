@@ -23,6 +23,7 @@ __all__ = [
     "moment",
     "now_ms",
     "open_for_writing",
+    "owner_of",
     "reading",
     "release",
     "translated",
@@ -92,6 +93,17 @@ def describe(path: PathLike) -> ArchiveInfo:
         messages=messages,
         gone=gone,
     )
+
+
+def owner_of(path: PathLike) -> tuple[str, str]:
+    """Return project id and base URL of an archive.
+
+    Raises:
+        ArchiveError: There is no archive of this name, or it cannot be read.
+    """
+    with reading(path) as db:
+        project_id, base_url = db.execute("SELECT project_id, base_url FROM archive").fetchone()
+    return project_id, base_url
 
 
 @contextmanager

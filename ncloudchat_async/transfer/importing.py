@@ -13,7 +13,7 @@ from ncloudchat_async.bulk import Mode
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import survey
-from ncloudchat_async.transfer.archive import describe
+from ncloudchat_async.transfer.archive import owner_of
 from ncloudchat_async.transfer.carry import Carrier, each_channel, each_member, look_around
 from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
 from ncloudchat_async.transfer.export import as_job
@@ -175,6 +175,5 @@ async def _forecast_channels(
 def _check(chat: Client, path: PathLike, max_length: int | None) -> None:
     if max_length is not None and max_length < 1:
         raise ConfigError(f"max_length must be 1 or more, not {max_length!r}")
-    info = describe(path)
-    if (info.project_id, info.base_url) == (chat.project_id, chat.base_url):
+    if owner_of(path) == (chat.project_id, chat.base_url):
         raise ArchiveError(f"{path} is an archive of this very project")

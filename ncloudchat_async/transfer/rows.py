@@ -77,7 +77,9 @@ class Noun:
     ) -> None:
         self.name = name
         # The same call, its rows left as they are.
-        self.endpoint = Endpoint(listing.method, listing.path, list[msgspec.Raw], name=listing.name)
+        self.endpoint: Endpoint[list[msgspec.Raw]] = Endpoint(
+            listing.method, listing.path, list[msgspec.Raw], name=listing.name
+        )
         self.sort = sort
         self.columns = columns
         self._model: type[Any] = model

@@ -7,6 +7,7 @@ plain futures in two queues, and one timer wakes whoever is due.
 import asyncio
 import math
 import time
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ TIMER_S = 0.001
 EXPIRY_S = 0.01
 """Shortest time between two searches for waiters past their deadline."""
 DEFAULT_QUOTA = Quota()
+ROUNDING_S = 1e-9
+"""How early a permit may be used, or rounding would cost one permit of a burst."""
 BULK_SHARE = 10
 """Of so many grants in a row at least one is for `bulk` while it waits."""
 
@@ -61,6 +64,7 @@ class RateSemaphore:
         "_in_use",
         "_interactive",
         "_interval",
+        "_lease",
         "_leased",
         "_limit",
         "_loop",
@@ -70,8 +74,8 @@ class RateSemaphore:
         "_passed",
         "_paused_until",
         "_quota",
+        "_reserve",
         "_soonest",
-        "_store",
         "_timer",
         "_timer_at",
     )
@@ -84,12 +88,14 @@ class RateSemaphore:
         store: Store | None = None,
     ) -> None:
         self._now = now
-        self._store: Store = LocalStore() if store is None else store
+        store = LocalStore() if store is None else store
+        self._reserve = store.reserve
+        self._lease = store.lease
         self._quota = quota
         self._pace = Pace(quota.rate, adaptive=quota.adaptive)
         self._limit = quota.max_in_flight
         self._interval = self._pace.interval
-        self._ahead = (quota.burst - 1) * self._interval
+        self._ahead = (quota.burst - 1) * self._interval + ROUNDING_S
         self._paused_until = 0.0
         self._in_use = 0
         self._closed = False
@@ -185,7 +191,7 @@ class RateSemaphore:
             latest = min(latest, now + self._quota.max_wait_s)
         if now < latest and self.try_acquire(priority):
             return
-        if self._earliest(now, priority) >= latest:
+        if latest < math.inf and self._earliest(now, priority) >= latest:
             raise DeadlineExceededError("the queue for the quota is longer than the deadline")
         queue = self._bulk if priority == "bulk" else self._interactive
         waiter = self._enqueue(queue, now, latest)
@@ -259,7 +265,7 @@ class RateSemaphore:
         if pace.interval > self._interval:
             self._leased.clear()  # they were spaced for a faster pace
         self._interval = pace.interval
-        self._ahead = (self._quota.burst - 1) * pace.interval
+        self._ahead = (self._quota.burst - 1) * pace.interval + ROUNDING_S
         self._paused_until = max(self._paused_until, pace.paused_until)
         if self._interactive or self._bulk:
             self._dispatch()
@@ -269,6 +275,8 @@ class RateSemaphore:
 
         A moment after `now` means that none was taken.
         """
+        if not self._interval:
+            return since
         leased = self._leased
         while leased:
             moment = leased[0]
@@ -279,10 +287,9 @@ class RateSemaphore:
                 return moment
         if self._asked is not None:
             return math.inf
-        store = self._store
-        n = store.lease
-        start = store.reserve(n, now, since, self._interval, self._ahead)
-        if isinstance(start, asyncio.Future):
+        n = self._lease
+        start = self._reserve(n, now, since, self._interval, self._ahead)
+        if isinstance(start, Future):
             self._asked = start
             start.add_done_callback(self._answered)
             return math.inf
@@ -299,7 +306,7 @@ class RateSemaphore:
             self._asked = None
             if not answer.cancelled():
                 self._opens_at = answer.result()
-                self._book(self._opens_at, self._store.lease)
+                self._book(self._opens_at, self._lease)
             self._dispatch()
 
     def _earliest(self, now: float, priority: Priority) -> float:
@@ -323,8 +330,11 @@ class RateSemaphore:
             self._busy_since = now
         waiter = (loop.create_future(), deadline)
         queue.append(waiter)
-        self._soonest = min(self._soonest, deadline)
-        self._dispatch()
+        self._soonest = deadline if deadline < self._soonest else self._soonest
+        if self._in_use < self._limit:
+            self._dispatch()
+        elif deadline < math.inf:
+            self._arm(math.inf, now)
         return waiter
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -352,41 +362,40 @@ class RateSemaphore:
 
     def _dispatch(self) -> None:
         """Grant what is free to those whose turn it is, and arm the timer for the rest."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            return
+        if self._loop is None or self._loop.is_closed():
+            return  # what waited there is gone
+        opens_at = math.inf
         now = self._now()
-        wake_at = max(self._soonest, now + EXPIRY_S)
-        while self._in_use < self._limit and self._any_left(now):
-            opens_at = self._paused_until
-            if opens_at <= now:
-                since = max(now - SLACK_S, self._busy_since, opens_at)
-                opens_at = self._take(now, since)
-            if opens_at > now:
-                wake_at = min(wake_at, opens_at)
+        while self._in_use < self._limit:
+            queue = self._whose_turn(now)
+            if queue is None:
+                return
+            paused_until = self._paused_until
+            if now < paused_until:
+                opens_at = paused_until
+                break
+            waited = self._busy_since if self._busy_since > paused_until else paused_until
+            late = now - SLACK_S
+            moment = self._take(now, waited if waited > late else late)
+            if moment > now:
+                opens_at = self._opens_at = moment
                 break
             self._in_use += 1
-            self._next_queue().popleft()[0].set_result(opens_at)
-        if self._interactive or self._bulk:
-            self._arm(wake_at, now)
+            self._passed = self._passed + 1 if self._bulk and queue is not self._bulk else 0
+            queue.popleft()[0].set_result(moment)
+        if opens_at < math.inf or self._soonest < math.inf:
+            self._arm(opens_at, now)
 
-    def _any_left(self, now: float) -> bool:
-        """Tell whether anybody waits, and take those who gave up or are late off the heads."""
-        for queue in (self._interactive, self._bulk):
-            while queue and (queue[0][1] <= now or queue[0][0].done()):
-                _turn_away(queue.popleft())
-        return bool(self._interactive or self._bulk)
-
-    def _next_queue(self) -> deque[_Waiter]:
-        """Choose whose turn it is, and count it."""
-        if not self._bulk:
-            self._passed = 0
-            return self._interactive
-        if self._interactive and self._passed < BULK_SHARE - 1:
-            self._passed += 1
-            return self._interactive
-        self._passed = 0
-        return self._bulk
+    def _whose_turn(self, now: float) -> deque[_Waiter] | None:
+        """Choose the queue to grant from; those who gave up or are late leave its head."""
+        interactive, bulk = self._interactive, self._bulk
+        while interactive and (interactive[0][1] <= now or interactive[0][0].done()):
+            _turn_away(interactive.popleft())
+        while bulk and (bulk[0][1] <= now or bulk[0][0].done()):
+            _turn_away(bulk.popleft())
+        if bulk and (not interactive or self._passed >= BULK_SHARE - 1):
+            return bulk
+        return interactive or None
 
     def _wake(self) -> None:
         self._timer = None
@@ -404,16 +413,19 @@ class RateSemaphore:
                 _turn_away(waiter)
             self._soonest = min([self._soonest, *(deadline for _, deadline in queue)])
 
-    def _arm(self, at: float, now: float) -> None:
+    def _arm(self, opens_at: float, now: float) -> None:
+        """Wake up when a permit is due, or soon after a waiter's deadline."""
+        at = opens_at
+        if self._soonest < at:
+            at = min(at, max(self._soonest, now + EXPIRY_S))
         if self._timer is not None:
             if self._timer_at <= at:
                 return
             self._timer.cancel()
-        if at == math.inf or self._loop is None:
             self._timer = None
-            return
-        self._timer_at = at
-        self._timer = self._loop.call_later(max(at - now, TIMER_S), self._wake)
+        if at < math.inf and self._loop is not None:
+            self._timer_at = at
+            self._timer = self._loop.call_later(max(at - now, TIMER_S), self._wake)
 
 
 def _turn_away(waiter: _Waiter) -> None:

@@ -57,14 +57,14 @@ class LocalStore:
     __slots__ = ("_booked", "_last", "lease")
 
     def __init__(self) -> None:
-        self.lease = 1
+        self.lease: int = 1
         self._last: float = 0.0
         self._booked: int = 0
 
     def reserve(self, n: int, now: float, since: float, interval: float, ahead: float) -> float:
         """Book `n` permits; see `Store.reserve`. Never a future."""
-        due = self._last + self._booked * interval
-        due = max(due, since)
+        booked_until = self._last + self._booked * interval
+        due = booked_until if booked_until > since else since
         start = due - ahead
         if start > now:
             return start

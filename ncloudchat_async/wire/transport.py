@@ -251,7 +251,7 @@ class Sockets:
     """Opens the sockets of a pool, and counts them."""
 
     def __init__(self) -> None:
-        self.opened = 0
+        self.opened: int = 0
 
     def __call__(self, address: Any) -> socket.socket:
         """Open the socket for an address, as `getaddrinfo` describes it."""

@@ -204,6 +204,17 @@ def test_a_forgotten_place_is_found_again_while_one_remembered_row_exists() -> N
     assert got + read(trail, rows) == items(400)
 
 
+@pytest.mark.parametrize("rest", [0, 1, 13, 19])
+def test_a_cursor_knows_the_place_of_its_row(rest: int) -> None:
+    """In a list that stands still the first page after a cursor joins at once."""
+    trail = Trail[Item](20, START)
+    trail.take(0, items(100)[:20])
+    trail.take(19, items(100)[19:39])
+    resumed = Trail[Item](20, trail.cursor(rest))
+    assert resumed.ask is not None
+    assert resumed.ask.offset == 38 - rest
+
+
 def test_begins_again_when_every_remembered_row_is_gone() -> None:
     """Rows may then come twice, but none is missed."""
     rows = items(300)
