@@ -5,6 +5,7 @@ import ast
 import contextlib
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -33,11 +34,26 @@ def run_one(name: str, argv: Sequence[str]) -> Result:
     """Run one subject, and show its figures."""
     module: ModuleType = importlib.import_module(f"benchmarks.{name}")
     run: Callable[[Sequence[str]], Result | None] = module.main
-    print(f"== {name}", flush=True)
+    print(f"\n== {name}", flush=True)
     result = run(argv) or Result()
     if result.figures:
         print(table(result.figures), flush=True)
     return result
+
+
+def run_all(names: Sequence[str], argv: Sequence[str], result: Result) -> list[str]:
+    """Run subjects one after another, and return those that broke: the rest are run all the same."""
+    broken = []
+    for name in names:
+        try:
+            result.add(run_one(name, argv))
+        except Exception:  # noqa: BLE001 - whatever is wrong with one subject, others are not
+            traceback.print_exc()
+            broken.append(name)
+    print(f"\n{table(result.figures)}")
+    if broken:
+        print(f"broken: {', '.join(broken)}")
+    return broken
 
 
 def compare(now: Sequence[Figure], before: Sequence[Figure]) -> str:
@@ -64,15 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.name != "all" and options.name not in names:
         parser.error(f"no benchmark is called {options.name!r}")
     result = Result(environment=environment())
-    for name in [n for n in names if n not in _TOOLS] if options.name == "all" else [options.name]:
-        result.add(run_one(name, rest))
+    broken = []
     if options.name == "all":
-        print(f"\n{table(result.figures)}")
+        broken = run_all([n for n in names if n not in _TOOLS], rest, result)
+    else:
+        result.add(run_one(options.name, rest))
     if options.json:
         save(options.json, result)
     if options.compare:
         print(compare(result.figures, load(options.compare).figures))
-    return int(any(f.verdict == "missed" for f in result.figures))
+    return int(bool(broken) or any(f.verdict == "missed" for f in result.figures))
 
 
 if __name__ == "__main__":

@@ -14,27 +14,18 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from benchmarks.figures import Result
-from benchmarks.server import MESSAGE
-from ncloudchat_async import Quota, Stats, Timeouts
+from benchmarks.instant import Instant
 from ncloudchat_async.resources.messages import Messages
-from ncloudchat_async.settings import CallOptions
-from ncloudchat_async.wire.answers import Response
-from ncloudchat_async.wire.auth import KeyRing, Secret
-from ncloudchat_async.wire.endpoint import Request
-from ncloudchat_async.wire.semaphore import RateSemaphore
-from ncloudchat_async.wire.session import Session
 
 __all__ = ["main"]
-
-T = TypeVar("T")
 
 BASELINES: Final = Path(__file__).with_name("baselines.json")
 TOLERANCE: Final = 0.01
@@ -51,47 +42,8 @@ class Counts(msgspec.Struct):
     """None where callgrind is not installed."""
 
 
-class _Instant:
-    """A transport that answers at once, and the client over it."""
-
-    connections = 0
-    project_id = "project"
-    base_url = "http://127.0.0.1"
-    quota = Quota(adaptive=False)
-    options = CallOptions()
-
-    def __init__(self) -> None:
-        self._response: Final = Response(200, {}, MESSAGE)
-        self._session: Final = Session(
-            self,
-            RateSemaphore(self.quota),
-            KeyRing(Secret("key")),
-            timeouts=Timeouts(),
-            budget=0.1,
-            stats=Stats(),
-        )
-
-    def use_key(self, key: Secret) -> None:
-        """Keep no key."""
-
-    async def perform(self, request: Request[Any], timeout_s: float | None) -> Response:
-        """Answer at once."""
-        return self._response
-
-    async def aclose(self) -> None:
-        """Close nothing."""
-
-    def send(self, request: Request[T]) -> Awaitable[T]:
-        """Send as `Client.send` does."""
-        return self._session.send(request, self.options)
-
-    def with_priority(self, priority: Literal["interactive", "bulk"]) -> "_Instant":
-        """Return itself."""
-        return self
-
-
 async def _send(count: int) -> None:
-    messages = Messages(_Instant())
+    messages = Messages(Instant())
     assert (await messages.send("channel-000001", "hello")).channel_id == "channel-000001"
     for _ in range(count):
         await messages.send("channel-000001", "hello")
@@ -113,7 +65,7 @@ def bytecodes(count: int = 20) -> dict[str, int]:
         return trace
 
     async def counted() -> None:
-        messages = Messages(_Instant())
+        messages = Messages(Instant())
         await messages.send("channel-000001", "hello")
         sys.settrace(trace)
         for _ in range(count):
