@@ -42,7 +42,7 @@ def run_one(name: str, argv: Sequence[str]) -> Result:
 
 
 def run_all(names: Sequence[str], argv: Sequence[str], result: Result) -> list[str]:
-    """Run subjects one after another, and return those that broke: the rest are run all the same."""
+    """Run subjects one after another, also after one that broke, and return those that did."""
     broken = []
     for name in names:
         try:

@@ -105,7 +105,7 @@ async def stream_chat(base_url: str, in_flight: int) -> AsyncIterator[tuple[Call
     """Send with the async client of Stream, the nearest product with one."""
     from stream_chat import StreamChatAsync  # noqa: PLC0415 - optional
 
-    async with StreamChatAsync("key", "secret", base_url=base_url) as client:
+    async with StreamChatAsync("key", "secret" * 8, base_url=base_url) as client:
         channel = client.channel("messaging", "channel-000001")
 
         async def call() -> Any:
