@@ -339,12 +339,12 @@ class _Core:
         )
 
     async def close(self, grace_s: float) -> None:
-        loop = self._loop
-        if loop is not None and loop is not asyncio.get_running_loop() and not loop.is_closed():
-            raise ClientClosedError("the client was opened in another event loop: close it there")
-        session, self._session = self._session, None
-        if session is None:
+        session, loop = self._session, self._loop
+        if session is None or loop is None:
             return
+        if loop is not asyncio.get_running_loop() and not loop.is_closed():
+            raise ClientClosedError("the client was opened in another event loop: close it there")
+        self._session = None
         try:
             await session.aclose(grace_s)
         finally:
