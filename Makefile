@@ -17,7 +17,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes ncloudchat_async --ignoreexternal
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/pyright --verifytypes ncloudchat_async --ignoreexternal
 	$(BIN)/python -m pytest -q tests/unit/test_imports.py
 
 format: $(VENV)/.dev

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.bulk import Result, Run, run_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
-from ncloudchat_async.fanout import Result, Run, run_many
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members
@@ -115,18 +115,18 @@ class Client:
         self._use(CallOptions(deadline_s=timeouts.deadline_s, retry=retry))
 
     def _use(self, options: CallOptions) -> None:
-        self.options = options
-        self.channels = Channels(self)
+        self.options: CallOptions = options
+        self.channels: Channels = Channels(self)
         """Rooms that members subscribe to."""
-        self.friends = Friends(self)
+        self.friends: Friends = Friends(self)
         """Friend requests and their answers."""
-        self.members = Members(self)
+        self.members: Members = Members(self)
         """Users of the project."""
-        self.messages = Messages(self)
+        self.messages: Messages = Messages(self)
         """What is said in channels."""
-        self.subscriptions = Subscriptions(self)
+        self.subscriptions: Subscriptions = Subscriptions(self)
         """Which member joined which channel."""
-        self.tokens = Tokens(self)
+        self.tokens: Tokens = Tokens(self)
         """Tokens that members log in with."""
 
     @property

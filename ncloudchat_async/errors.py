@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 __all__ = [
     "ApiError",
     "Applied",
+    "ArchiveError",
     "AuthenticationError",
     "BadRequestError",
     "BodyTooLargeError",
@@ -71,8 +72,8 @@ class NcloudChatError(Exception):
         self.operation = operation
         self.method = method
         self.route = route
-        self.attempts = attempts
-        self.elapsed_s = elapsed_s
+        self.attempts: int = attempts
+        self.elapsed_s: float = elapsed_s
         self.applied: Applied = applied
         self.cursor: str | None = None
 
@@ -245,3 +246,7 @@ class JournalMismatchError(JournalError):
 
 class JournalCorruptError(JournalError):
     """The file is not a journal, is damaged, or was written by a newer version."""
+
+
+class ArchiveError(NcloudChatError):
+    """An archive cannot be used: not one, damaged, newer, of another project, or in use."""

@@ -8,7 +8,7 @@ import msgspec
 
 from ncloudchat_async.emulator.routes import ROUTES, Route, nearest
 
-__all__ = ["Action", "Fault", "FaultRule", "Faults"]
+__all__ = ["PAGING", "Action", "Fault", "FaultRule", "Faults"]
 
 Action = Literal[
     "status",
@@ -125,11 +125,11 @@ class FaultRule:
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self.seen = 0
+        self.seen: int = 0
         """Matching requests so far."""
-        self.fired = 0
+        self.fired: int = 0
         """How often it went wrong so far."""
-        self.random = random.Random(fault.seed)
+        self.random: random.Random = random.Random(fault.seed)
 
     def fires(self, route: Route) -> bool:
         """Count a request and say whether this one goes wrong."""
@@ -154,8 +154,9 @@ class FaultRule:
 class Faults(Sequence[FaultRule]):
     """The rules at work, in the order they were added.
 
-    All rules that fire for a request apply. Of several that decide the answer
-    (`status`, `throttle`, `drop_before`, `drop_after`, `cut`, ...) the first does.
+    A request that the quota turns away reaches no rule. All rules that fire apply; of
+    several that decide the answer (`status`, `throttle`, `drop_after`, `cut`, ...) the
+    first does.
     """
 
     def __init__(self) -> None:

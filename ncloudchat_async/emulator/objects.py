@@ -5,6 +5,7 @@ except `isExpress` and `customField`, and every field is present.
 """
 
 import base64
+from collections.abc import Callable
 
 import msgspec
 
@@ -24,7 +25,7 @@ __all__ = [
     "relay_id",
 ]
 
-encode = msgspec.json.Encoder().encode
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
 
 def relay_id(kind: str, plain: str) -> str:

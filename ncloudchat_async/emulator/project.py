@@ -1,5 +1,6 @@
 """Decides what one emulated project is: its keys, clock, ids and rows."""
 
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -51,17 +52,20 @@ class Project:
         self.project_id = project_id
         self.api_key = api_key
         self.replaced_keys: set[str] = set()
-        self.token_secret = f"{project_id}:{api_key}"
+        self.token_secret: str = hashlib.sha256(f"{project_id}:{api_key}".encode()).hexdigest()
         self.settings = settings
-        self.store = Store(path)
-        self.now = now
+        self.store: Store = Store(path)
+        self.now: Callable[[], float] = now
+        self.epoch: int = 0
+        """How often the rows were forgotten."""
         self._origin = os.urandom(5).hex()
         self._issued = int.from_bytes(os.urandom(3))
         self._last_sort_ids: dict[str, int] = {}
         self._stamp = (0, 0, "")
 
     def clear(self) -> None:
-        """Forget every row."""
+        """Forget every row, and with them the calls that are under way."""
+        self.epoch += 1
         self.store.clear()
         self._last_sort_ids.clear()
 
@@ -124,6 +128,7 @@ class Call:
     """One request to one operation."""
 
     __slots__ = (
+        "_epoch",
         "_query",
         "body",
         "caller",
@@ -138,18 +143,24 @@ class Call:
     def __init__(
         self, project: Project, route: Route, ids: list[str], query_text: str = ""
     ) -> None:
-        self.project = project
-        self.route = route
-        self.ids = ids
+        self.project: Project = project
+        self.route: Route = route
+        self.ids: list[str] = ids
         """Decoded ids of the path, in its order."""
-        self.query_text = query_text
-        self.body = b""
-        self.caller = Caller("", "", None)
-        self.now = project.now()
+        self.query_text: str = query_text
+        self.body: bytes = b""
+        self.caller: Caller = Caller("", "", None)
+        self.now: float = project.now()
         """The moment the call takes effect."""
-        self.paging = _PLAIN
+        self.paging: Paging = _PLAIN
         """What fault rules do to this page."""
+        self._epoch = project.epoch
         self._query: dict[str, str] | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the rows were forgotten since the call came, so that it must do nothing."""
+        return self._epoch != self.project.epoch
 
     @property
     def settings(self) -> EmulatorSettings:

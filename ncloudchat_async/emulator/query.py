@@ -17,7 +17,6 @@ __all__ = ["Listing", "field_of", "matches", "parse"]
 _T = TypeVar("_T")
 _JSON = msgspec.json.Decoder()
 _ABSENT = object()
-_CAMEL = {"createdAt": "created_at", "updatedAt": "updated_at", "sortId": "sort_id"}
 
 
 class _Option(msgspec.Struct):
@@ -138,7 +137,7 @@ def _sort(
     if len(wanted) > 1:
         raise RefusedError.parameter("sort takes one key")
     for spelled, direction in wanted.items():
-        key = _CAMEL.get(spelled, spelled)  # D28: createdAt and created_at are one key
+        key = "created_at" if spelled == "createdAt" else spelled  # D28
         column = table.sorts.get(key) or table.texts.get(key) or table.flags.get(key)
         if column is None:
             listing.order_values.append(key)

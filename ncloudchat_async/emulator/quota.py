@@ -21,7 +21,7 @@ class Window:
 
     def __init__(self) -> None:
         self._moments: deque[float] = deque()
-        self.peak = 0
+        self.peak: int = 0
 
     def held(self, now: float) -> int:
         """Return how many moments the second before now holds."""
@@ -44,15 +44,15 @@ class Quota:
     """
 
     def __init__(self) -> None:
-        self.accepted = Window()
+        self.accepted: Window = Window()
         """Requests that passed."""
-        self.total = Window()
+        self.total: Window = Window()
         """Requests that came."""
-        self.throttled = 0
+        self.throttled: int = 0
         """Requests answered 429, those of fault rules included."""
-        self.in_flight = 0
+        self.in_flight: int = 0
         """Requests being worked on."""
-        self.peak_in_flight = 0
+        self.peak_in_flight: int = 0
         """The most that were ever worked on at once."""
         self._last = -math.inf
         self._granted: deque[float] = deque()
@@ -104,12 +104,12 @@ class Quota:
         code = code or settings.throttle_code
         wait_s = settings.retry_after_s if retry_after_s is None else retry_after_s
         headers: dict[str, str] = {}
-        if wait_s is not None:
-            headers["Retry-After"] = (
-                formatdate(now + wait_s, usegmt=True)
-                if settings.retry_after_form == "date"
-                else f"{wait_s:g}"
-            )
+        if wait_s is not None and settings.retry_after_form == "date":
+            # A date is measured against the answer's own, which follows the same clock.
+            headers["Date"] = formatdate(now, usegmt=True)
+            headers["Retry-After"] = formatdate(now + wait_s, usegmt=True)
+        elif wait_s is not None:
+            headers["Retry-After"] = f"{wait_s:g}"
         if settings.throttle_form == "plain":
             return Answer(429, b"Too Many Requests", headers, "text/plain")
         answer = gateway(429, code, _TEXTS.get(code, "Too Many Requests"))

@@ -36,7 +36,7 @@ class RequestLog(Sequence[LoggedRequest]):
 
     def __init__(self, limit: int = 10_000) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=limit)
-        self.total = 0
+        self.total: int = 0
         """Requests since the start or the last reset."""
         self.by_operation: Counter[str] = Counter()
         """Requests per operation id; `-` stands for requests no route matched."""

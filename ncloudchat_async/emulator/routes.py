@@ -106,9 +106,18 @@ def find(method: str, path: str, *, lenient: bool = False) -> tuple[Route, list[
 
 def nearest(method: str, path: str) -> str:
     """Name the known route that looks most like a request nobody serves."""
-    # Only wrong requests need it, and it costs a tenth of the emulator's start.
-    from difflib import SequenceMatcher  # noqa: PLC0415
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only wrong requests need it
 
-    asked = f"{method} {path}"
-    known = [f"{route.method} {route.path}" for route in ROUTES]
-    return max(known, key=lambda name: SequenceMatcher(None, asked, name).ratio())
+    segments = path.split("/")
+
+    def likeness(route: Route) -> float:
+        known = route.path.split("/")
+        if len(known) == len(segments):
+            # Ids say nothing about likeness, so the request's stand in for the template's.
+            pairs = zip(known, segments, strict=True)
+            known = [asked if part.startswith("{") else part for part, asked in pairs]
+        name = f"{route.method} {'/'.join(known)}"
+        return SequenceMatcher(None, f"{method} {path}", name).ratio()
+
+    best = max(ROUTES, key=likeness)
+    return f"{best.method} {best.path}"

@@ -4,6 +4,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice, product
 from sqlite3 import IntegrityError
 from typing import Any, Literal
 
@@ -73,42 +74,53 @@ def seed_rows(
         raise ValueError("Seeding messages takes at least one channel")
     if subscription_count > member_count * channel_count:
         raise ValueError("Seeding subscriptions takes as many pairs of seeded channel and member")
-    store = project.store
-    held = [store.count(table) for table in _TABLES.values()]
+    held = [project.store.count(table) for table in _TABLES.values()]
     # Reproducible on purpose, and nothing here is secret.
     chance = random.Random(f"{seed}:{held}")
-    fields: list[Mapping[str, object]] = [
-        {"id": f"member-{number:06d}", "name": f"Member {number}", "created_at": _START + number}
-        for number in range(held[0], held[0] + member_count)
-    ]
-    member_ids = add_rows(project, "members", fields)
-    fields = [
-        {
-            "id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
-            "name": f"Channel {number}",
-            "created_at": _START + number,
-        }
-        for number in range(held[1], held[1] + channel_count)
-    ]
-    channel_ids = add_rows(project, "channels", fields)
-    store.add_many(MESSAGES, _messages(project, channel_ids, messages_per_channel, chance))
-    pairs = ((c, m) for m in member_ids for c in channel_ids)
-    fields = [
-        {
-            "id": f"{_START + number:08x}{chance.getrandbits(64):016x}",
+    member_ids = add_rows(
+        project,
+        "members",
+        (
+            {
+                "id": f"member-{number:06d}",
+                "name": f"Member {number}",
+                "created_at": _START + number,
+            }
+            for number in range(held[0], held[0] + member_count)
+        ),
+    )
+    channel_ids = add_rows(
+        project,
+        "channels",
+        (
+            {
+                "id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+                "name": f"Channel {number}",
+                "created_at": _START + number,
+            }
+            for number in range(held[1], held[1] + channel_count)
+        ),
+    )
+    messages_made = _messages(project, channel_ids, messages_per_channel, chance)
+    project.store.add_many(MESSAGES, messages_made)
+    pairs = islice(product(member_ids, channel_ids), subscription_count)
+    subscription_ids = add_rows(project, "subscriptions", _subscriptions(pairs, chance))
+    made = channel_count * messages_per_channel
+    return Seeded(tuple(member_ids), tuple(channel_ids), tuple(subscription_ids), made)
+
+
+def _subscriptions(
+    pairs: Iterable[tuple[str, str]], chance: random.Random
+) -> Iterator[Mapping[str, object]]:
+    for number, (user_id, channel_id) in enumerate(pairs):
+        created_at = _START + number
+        subscription_id = f"{created_at:08x}{chance.getrandbits(64):016x}"
+        yield {
+            "id": subscription_id,
             "channel_id": channel_id,
             "user_id": user_id,
-            "created_at": _START + number,
+            "created_at": created_at,
         }
-        for number, (channel_id, user_id) in zip(range(subscription_count), pairs, strict=False)
-    ]
-    subscription_ids = add_rows(project, "subscriptions", fields)
-    return Seeded(
-        tuple(member_ids),
-        tuple(channel_ids),
-        tuple(subscription_ids),
-        channel_count * messages_per_channel,
-    )
 
 
 def _messages(

@@ -49,9 +49,9 @@ class Server:
 
     def __init__(self, project: Project, hosts: HostRule) -> None:
         self.project = project
-        self.faults = Faults()
-        self.requests = RequestLog()
-        self.quota = Quota()
+        self.faults: Faults = Faults()
+        self.requests: RequestLog = RequestLog()
+        self.quota: Quota = Quota()
         self.on_list: Callable[[ListCall], None] | None = None
         self.control: Callable[[web.BaseRequest], Awaitable[Answer]] | None = None
         """Serves `/` and `/_emulator/`."""
@@ -132,7 +132,9 @@ class Server:
         operation = call.route.operation
         fired: Sequence[FaultRule] = ()
         body = await _read(request, self.project.settings.max_body_bytes)
-        if body is None:
+        if call.stale:
+            reply = _Reply(None)
+        elif body is None:
             reply = _Reply(gateway(413, 430, "Request Entity Too Large"))
         else:
             call.body = body
@@ -148,9 +150,10 @@ class Server:
             reply = await self._go_wrong(call, fired) if fired else _Reply(self._carry_out(call))
         status = None if reply.answer is None else reply.answer.status
         faults = tuple(rule.fault.action for rule in fired)
-        self.requests.add(
-            LoggedRequest(operation, request.method, path, call.query_text, status, now, faults)
-        )
+        if not call.stale:
+            self.requests.add(
+                LoggedRequest(operation, request.method, path, call.query_text, status, now, faults)
+            )
         return await _send(request, reply)
 
     def _carry_out(self, call: Call) -> Answer:
@@ -169,6 +172,8 @@ class Server:
             fault = rule.fault
             if fault.action == "delay":
                 await asyncio.sleep(fault.delay_s + fault.jitter_s * rule.random.random())
+                if call.stale:
+                    return _Reply(None)
                 call.now = self.project.now()
             elif fault.action in PAGING:
                 self._disturb(call, rule)
@@ -253,6 +258,8 @@ async def _read(request: web.BaseRequest, limit: int) -> bytes | None:
         return b""
     if (request.content_length or 0) > limit:
         return None
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:

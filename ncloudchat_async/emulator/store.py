@@ -274,7 +274,10 @@ class Store:
     def _column(
         self, column: str, table: Table, listing: Listing, limit: int, offset: int
     ) -> list[Any]:
-        choice = ("SELECT", column, "FROM", table.name, "WHERE", listing.where)
-        statement = " ".join((*choice, "ORDER BY", listing.order, "LIMIT ? OFFSET ?"))
-        values = (*listing.values, *listing.order_values, limit, offset)
+        # The rows are chosen by key first: sorting whole bodies makes a deep page ten times slower.
+        inner = ("SELECT seq FROM", table.name, "WHERE", listing.where, "ORDER BY", listing.order)
+        outer = ("SELECT", column, "FROM", table.name, "WHERE seq IN (", *inner)
+        statement = " ".join((*outer, "LIMIT ? OFFSET ? ) ORDER BY", listing.order))
+        order = listing.order_values
+        values = (*listing.values, *order, limit, offset, *order)
         return [value for (value,) in self._db.execute(statement, values)]

@@ -19,8 +19,9 @@ __all__ = ["Ahead", "Fetch"]
 # Pages in flight or waiting for their turn, in windows. Under jitter one late page holds up
 # the order; with 4 windows of room the others go on meanwhile.
 _DEPTH = 4
-# Pages in flight for each page that came. 2 would waste less, and reach 16 in flight later.
-_AHEAD_AT_FIRST = 4
+# Pages in flight more for each page that joined; half of them for each that did not. At the
+# begin of a list 2 would waste less, and be later with 16 in flight.
+_TRUST = 4
 
 T = TypeVar("T", bound=Row)
 
@@ -34,7 +35,7 @@ class Ahead(Generic[T]):
     Args:
         fetch: Asks for one page.
         trail: Judges the pages.
-        window: Pages that may be in flight, 1 or more; asked once for each page.
+        window: Pages that may be in flight, 1 or more; asked again for each page.
         turned: Told the time, in seconds, each time a page was put in order.
 
     Attributes:
@@ -52,14 +53,14 @@ class Ahead(Generic[T]):
         window: Callable[[], int],
         turned: Callable[[float], None] | None = None,
     ) -> None:
-        self.calls = 0
+        self.calls: int = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fetch = fetch
         self._trail = trail
         self._window = window
         self._turned = turned
         self._limit = 1
-        self._turns = 0
+        self._trust = 0
         self._wanted: int | None = None
         self._flying: set[asyncio.Task[Sequence[T]]] = set()
         self._held: dict[int, asyncio.Task[Sequence[T]]] = {}
@@ -120,9 +121,6 @@ class Ahead(Generic[T]):
             self._loop.call_soon_threadsafe(self.drop)
 
     async def _judge_one(self, ask: Ask) -> Sequence[T]:
-        # At first only as far ahead as the list was found to reach, so that a short list
-        # does not cost a window of pages beyond its end.
-        self._limit = min(self._window(), max(1, _AHEAD_AT_FIRST * self._turns))
         if not ask.fresh:
             self._launch_ahead()
         held = None if ask.fresh else self._covering(ask)
@@ -142,7 +140,10 @@ class Ahead(Generic[T]):
                 # The page before it is missing, not this one: it may join after that.
                 self._judged.add(offset)
                 self._held[offset] = task
-        self._turns += bool(news)
+        if news is None:
+            self._trust //= 2
+        else:
+            self._trust = min(self._trust + _TRUST, _DEPTH * self._limit + _TRUST)
         if self._turned:
             self._turned(time.monotonic())
         if news and self._wanted is not None:
@@ -170,6 +171,9 @@ class Ahead(Generic[T]):
     def _launch_ahead(self) -> None:
         """Ask for pages until the window is full, as far as the list is known to go on."""
         self._align()
+        # At first only as far ahead as the list was found to reach, so that a short list
+        # does not cost a window of pages beyond its end; and less far while it moves much.
+        self._limit = min(self._window(), max(1, self._trust))
         self._launching = self._limit > 1 and self._trail.steady
         self._fill()
 

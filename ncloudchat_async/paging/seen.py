@@ -68,13 +68,21 @@ class Seen:
             rank = self._marks.get(mark(row_id))
         return rank
 
-    def news(self, rows: Sequence[T]) -> list[T]:
-        """Remember these rows and return those that did not come before, each once."""
+    def news(self, rows: Sequence[T]) -> tuple[list[T], int]:
+        """Remember these rows, and return those that did not come before, each once.
+
+        Returns:
+            The new rows, and how many of them are strays: rows before one that came, hence
+            inserted behind the reader.
+        """
         young, old, marks, count = self._young, self._old, self._marks, self._count
         news: list[T] = []
+        strays, before = 0, count
         for row in rows:
             row_id = row.id
             if row_id in young or row_id in old or (marks and mark(row_id) in marks):
+                if young.get(row_id, -1) < before:
+                    strays = len(news)
                 continue
             young[row_id] = count
             count += 1
@@ -82,7 +90,7 @@ class Seen:
         self._count = count
         if len(young) >= self._keep:
             self._let_go()
-        return news
+        return news, strays
 
     def begin(self, rows: Sequence[T]) -> None:
         """Note that the list begins with these rows, and that nothing else of it came."""

@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from ncloudchat_async.errors import PagingError
 from ncloudchat_async.paging.cursor import MARKS, Cursor
+from ncloudchat_async.paging.repeats import Repeats
 from ncloudchat_async.paging.seen import Row, Seen, mark
 
 __all__ = ["REMEMBERED", "Ask", "Trail"]
@@ -21,15 +22,11 @@ __all__ = ["REMEMBERED", "Ask", "Trail"]
 REMEMBERED = 4_096
 """Rows whose ids are kept while reading: at most twice as many, about 1.5 MB."""
 
-# A server that gives one row where it has a hundred cannot be told from the end of the
-# list. Asked for this many it is taken to be honest until it is seen not to be.
+# A server that cuts a page to its first row cannot be told from the end of the list, but by
+# looking beyond, which costs a request. After this many full pages of this many rows, and
+# one that is not full at the end, it is taken to be honest.
+_TRUSTED = 8
 _WIDE = 50
-# Pages in a row that bring nothing new although the list goes on. One is a list that grew
-# at its head while the caller was busy; the next comes after a leap over what grew.
-_MOST_OLD_PAGES = 2
-# Times in a row that the page at the end of the list and the one beyond it disagree.
-_MOST_DOUBTS = 8
-
 T = TypeVar("T", bound=Row)
 
 
@@ -69,23 +66,23 @@ class Trail(Generic[T]):
     ask: Ask | None
 
     def __init__(self, per_page: int, start: Cursor, *, keep: int = REMEMBERED) -> None:
-        self.position = start.position
-        self.full = per_page
-        self.steady = True
+        self.position: int = start.position
+        self.full: int = per_page
+        self.steady: bool = True
         self._base = start.base
-        self.per_page = per_page
+        self.per_page: int = per_page
         self._seen = Seen(keep, marks=start.marks, complete=not (start.marks or start.base))
         self._older = start.marks
         self._recent: deque[str] = deque(maxlen=MARKS)
         self._news: Sequence[T] = ()
+        self._strays = 0
         self._joined = False
         self._size = per_page
         self._widest = 0
+        self._full_pages = 0
         self._step = 2
         self._rewound = False
-        self._reach = -1
-        self._old_pages = 0
-        self._doubts = 0
+        self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
         self._walk = self._read(self._search() if start.marks else self._begin())
@@ -100,14 +97,15 @@ class Trail(Generic[T]):
         Raises:
             PagingError: The server repeats pages. `ask` stays, so that it can be tried again.
         """
-        self._recent.extend(row.id for row in self._news[-MARKS:])
-        self._news, self._joined = (), False
+        first = max(self._strays, len(self._news) - MARKS)
+        self._recent.extend(row.id for row in self._news[first:])
+        self._news, self._strays, self._joined = (), 0, False
         try:
             self.ask = self._walk.send(_Got(offset, rows, len(rows)))
         except StopIteration:
             self.ask = None
         except PagingError:
-            self._old_pages = self._doubts = 0
+            self._repeats.forget()
             self._walk = self._read(self._follow())
             self.ask = next(self._walk)
             raise
@@ -115,8 +113,9 @@ class Trail(Generic[T]):
 
     def cursor(self, rest: int = 0) -> Cursor:
         """Name the place before the last `rest` rows of those that `take` returned last."""
-        given = self._news[: len(self._news) - rest]
-        recent = [*self._recent, *(row.id for row in given[-MARKS:])][-MARKS:]
+        # A stray is no landmark: rows that came, and are not marked, may follow it.
+        given = self._news[self._strays : len(self._news) - rest]
+        recent = [*self._recent, *(row.id for row in given)][-MARKS:]
         marks = [*self._older, *map(mark, recent)][-MARKS:]
         return Cursor(self._base, max(0, self.position - rest), tuple(marks))
 
@@ -139,6 +138,7 @@ class Trail(Generic[T]):
                 return (yield from self._search())
             got = yield Ask(max(0, self.position - step), self.per_page, fresh=True)
             self._rewound = True
+            self._repeats.forget()
             self._step = step
             step *= 2
         # A list that shrinks by much between pages shrinks again: begin near that step.
@@ -153,9 +153,8 @@ class Trail(Generic[T]):
     def _search(self) -> Generator[Ask, _Got[T], _Got[T]]:
         """Look for any row that came, up and down from where it should be, in turn.
 
-        The rows before the first one found came as well, or were inserted since. When no
-        row is left that is remembered, begin again: old rows may then come again, but
-        none is missed.
+        The rows before it came as well, or were inserted since. When no row is left that
+        is remembered, begin again: old rows may then come again, but none is missed.
         """
         self.per_page = max(2, self.per_page)
         up = low = high = down = max(0, self.position - 1)
@@ -163,8 +162,8 @@ class Trail(Generic[T]):
         while more or low > 0 or down < high:
             if more:
                 got = yield Ask(up, self.per_page, fresh=True)
-                if self._knows(got):
-                    return self._cut(got)
+                if (found := self._cut(got)) is not None:
+                    return found
                 more = bool(got.rows)
                 up += got.size
             if down >= high:
@@ -172,18 +171,17 @@ class Trail(Generic[T]):
                 down = low
             if down < high:
                 got = yield Ask(down, self.per_page, fresh=True)
-                if self._knows(got):
-                    return self._cut(got)
+                if (found := self._cut(got)) is not None:
+                    return found
                 down = down + got.size if got.rows else high
         return (yield from self._begin())
 
-    def _knows(self, got: _Got[T]) -> bool:
-        return any(self._seen.rank(row.id) is not None for row in got.rows)
-
-    def _cut(self, got: _Got[T]) -> _Got[T]:
-        """Cut off the rows before the first one that came."""
-        known = (at for at, row in enumerate(got.rows) if self._seen.rank(row.id) is not None)
-        at = next(known)
+    def _cut(self, got: _Got[T]) -> _Got[T] | None:
+        """Cut off the rows before the one that came last; None when none of them came."""
+        known = [at for at, row in enumerate(got.rows) if self._seen.rank(row.id) is not None]
+        if not known:
+            return None
+        at = max(known, key=lambda at: self._rank(got.rows[at]))
         return _Got(got.offset + at, got.rows[at:], got.size)
 
     def _ends_with(self, got: _Got[T]) -> Generator[Ask, _Got[T], bool]:
@@ -196,16 +194,16 @@ class Trail(Generic[T]):
             return not beyond.rows
         if not got.rows:
             return True
-        if got.size >= self.full:
+        if got.size > 1:
             self._pass_old(got)
             return False
-        honest = not self._doubted and not self.steady and self.per_page >= _WIDE
-        if honest or self._beyond_empty:
+        trusted = self._full_pages >= _TRUSTED and not self._doubted and not self.steady
+        if trusted or self._beyond_empty:
             return True
-        return (yield from self._look_beyond())
+        return (yield from self._look_beyond(got))
 
     def _join(self, got: _Got[T]) -> bool:
-        news = self._seen.news(got.rows)
+        news, strays = self._seen.news(got.rows)
         if got.offset == 0:
             self._seen.begin(got.rows)
         self.position = got.offset + len(got.rows)
@@ -218,41 +216,38 @@ class Trail(Generic[T]):
             self.steady = got.size >= self.full
             self.full = max(2, self.full, got.size)
             self._size = got.size
+            self._full_pages += got.size >= self.per_page >= _WIDE
             self._rewound = self._beyond_empty = False
-            self._old_pages = self._doubts = 0
-            self._reach = -1
-        self._news, self._joined = news, True
+            self._repeats.forget()
+        self._news, self._strays, self._joined = news, strays, True
         return bool(news)
 
     def _pass_old(self, got: _Got[T]) -> None:
-        """Go on after a full page without news, unless the server repeats itself."""
-        reach = self._rank(got.rows[-1])
-        self._old_pages = 0 if reach > self._reach >= 0 else self._old_pages + 1
-        self._reach = reach
-        if self._old_pages > _MOST_OLD_PAGES:
-            raise PagingError("the server repeats a page instead of the next one")
+        """Go on after a page without news that is not the last, unless pages repeat."""
+        self._repeats.count(got.rows[0].id, len(got.rows))
         if not self._rewound:
             # Rows were inserted before: leap over as many as came since this page's first.
             # Some of those may be deleted, so after a leap too far go page by page.
-            self.position = got.offset + self._seen.count - self._rank(got.rows[0])
+            leap = got.offset + self._seen.count - self._rank(got.rows[0])
+            self.position = max(self.position, leap)
 
     def _rank(self, row: T) -> int:
         rank = self._seen.rank(row.id)
         assert rank is not None, "only rows that came are ranked"
         return rank
 
-    def _look_beyond(self) -> Generator[Ask, _Got[T], bool]:
+    def _look_beyond(self, got: _Got[T]) -> Generator[Ask, _Got[T], bool]:
         """Ask for what follows the last row: whether nothing does, and the list ends."""
         beyond = yield Ask(self.position, self.per_page, fresh=True)
-        if not beyond.rows:
-            # Where pages were cut before, the list may have shrunk between the two looks.
+        last = self._rank(got.rows[-1])
+        ranks = (self._seen.rank(row.id) for row in beyond.rows)
+        if all(rank is not None and rank <= last for rank in ranks):
+            # Empty, or the server repeats its last page. Where pages were cut before, the
+            # list may have shrunk between the two looks: look at its end once more.
             self._beyond_empty = True
             return not self._doubted
-        self._widest = max(self._widest, beyond.size)
-        if self._widest == 1 and self._join(beyond):
-            return False  # one row at a time is all that this server sends
         self._doubted = True
-        self._doubts += 1
-        if self._doubts > _MOST_DOUBTS:
-            raise PagingError("the server sends rows beyond a page that ends before them")
-        return False
+        self._widest = max(self._widest, beyond.size)
+        if self._widest > 1 or not self._join(beyond):
+            self._pass_old(got)
+        return False  # joined unseen: one row at a time is all that this server sends

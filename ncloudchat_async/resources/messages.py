@@ -1,17 +1,18 @@
 """Messages: what is said in channels."""
 
 import contextlib
+import os
 from collections.abc import AsyncIterable, Iterable, Sequence
+from datetime import datetime
 
 from ncloudchat_async import bulk
-from ncloudchat_async.bulk import Delivery, Job, Mode
+from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
 from ncloudchat_async.errors import ConfigError
-from ncloudchat_async.fanout import Result, Run, run_many
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
-from ncloudchat_async.wire.endpoint import Endpoint
+from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["Messages"]
 
@@ -165,17 +166,21 @@ class Messages(Resource):
 
     def send_many(
         self,
-        deliveries: Iterable[Delivery] | AsyncIterable[Delivery],
+        deliveries: Iterable[Delivery] | AsyncIterable[Delivery] | None,
         *,
+        journal: str | os.PathLike[str] | None = None,
         mode: Mode | None = None,
         ordered: bool = False,
+        settle_s: float = 90.0,
         max_in_flight: int | None = None,
         max_failures: int | None = None,
         fail_fast: bool = False,
+        plan_first: bool = False,
+        input_id: str | None = None,
     ) -> Job:
         """Send many messages, a bounded number at once, at the pace of the quota.
 
-            async with chat.messages.send_many(deliveries) as job:
+            async with chat.messages.send_many(deliveries, journal="job.journal") as job:
                 async for outcome in job:
                     ...
             print(job.report)
@@ -183,14 +188,36 @@ class Messages(Resource):
         The input is pulled no further ahead than needed, so it may be endless. These sends
         have `bulk` priority: single calls on the same client overtake them.
 
+        With a journal, a job that ended early, was stopped or killed goes on where it was
+        when it is called again with the same deliveries: what was sent comes out as
+        `skipped`, what was on its way is in doubt and treated as `mode` says. Leaving the
+        block early cancels what is in flight; with a journal nothing is forgotten.
+
         Args:
-            deliveries: What goes where.
-            mode: `at_most_once` (default: a doubt is reported as `unknown`) or
-                `at_least_once` (a doubt is sent again and may arrive twice).
+            deliveries: What goes where. None goes on with a journal that holds the whole
+                input (`plan_first`).
+            journal: File of the job, made when it is not there, readable by its owner
+                only. It holds the texts, never the key.
+            mode: What to do when nobody knows whether a message arrived. `reconcile` (the
+                default with a journal) looks for it in its channel after the settle time
+                and sends it again, twice at most, when two looks do not find it.
+                `at_most_once` (the default without one) names it `unknown`.
+                `at_least_once` sends it again until an answer comes, and so may send it
+                more than once.
             ordered: Keep the order within a channel, one message at a time.
+            settle_s: Seconds after which a message, if it was stored at all, is in its
+                channel's list; 90 is longer than gateways hold a request.
             max_in_flight: Sends at once; None: the quota's.
-            max_failures: Stop after so many that are not `sent`; None: never.
+            max_failures: Begin nothing more after so many that are not `sent`; None: never.
             fail_fast: Stop after the first that is not `sent`.
+            plan_first: Write the whole input to the journal before the first send.
+            input_id: Name of the input, such as a checksum; a journal of another is refused.
+
+        Returns:
+            The job. Entering it raises `JournalLockedError`, `JournalMismatchError` or
+            `JournalCorruptError` when the journal cannot be used; reading it raises
+            `JournalMismatchError` when the deliveries are not the recorded ones, before
+            anything is sent, and `JournalError` when the journal fails on the way.
 
         Raises:
             ConfigError: An option makes no sense; nothing was sent.
@@ -198,14 +225,71 @@ class Messages(Resource):
         behind = Messages(self._chat.with_priority("bulk"))
         return bulk.send_many(
             behind.send,
-            lambda channel_id: behind.list(channel_id, sort="-created_at"),
+            behind._newest,
             deliveries,
+            journal=journal,
             mode=mode,
             ordered=ordered,
+            settle_s=settle_s,
             max_in_flight=max_in_flight or self._chat.quota.max_in_flight,
             max_failures=max_failures,
             fail_fast=fail_fast,
+            plan_first=plan_first,
+            input_id=input_id,
+            identity=(self._chat.project_id, self._chat.base_url),
         )
+
+    async def find_sent(
+        self,
+        channel_id: str,
+        content: str,
+        *,
+        since: datetime,
+        sender_id: str | None = None,
+        settle_s: float = 90.0,
+    ) -> Sighting[Message]:
+        """Settle what became of a `send` that raised `OutcomeUnknownError`.
+
+            begun = datetime.now(UTC)
+            try:
+                await chat.messages.send(channel_id, text)
+            except OutcomeUnknownError:
+                sighting = await chat.messages.find_sent(channel_id, text, since=begun)
+
+        A message that is there is found at once. That it is not there is believed after
+        the settle time only, when two looks agree; a cancelled call leaves nothing behind.
+
+        Args:
+            channel_id: Where it was sent.
+            content: What was sent; `*` in the stored text stands for any character, as the
+                platform's profanity filter leaves it.
+            since: When sending began, an aware time of the own clock, not later.
+            sender_id: Who writes with this key, as any confirmed message tells; None:
+                messages count whose `sender` and `admin` are one.
+            settle_s: Seconds after which a message, if it was stored at all, is listed.
+
+        Returns:
+            `status` is `sent` with the `message`, `not_sent` (it may be sent again) or
+            `unknown` (several fit, or writer or time are not given).
+
+        Raises:
+            ConfigError: The id cannot be used, or `since` has no time zone.
+            NcloudChatError: The channel cannot be read.
+        """
+        if since.tzinfo is None:
+            raise ConfigError("since must be an aware datetime, such as datetime.now(UTC)")
+        check_id("channel_id", channel_id)
+        return await bulk.find_sent(
+            self._newest,
+            channel_id,
+            content,
+            since=since,
+            sender_id=sender_id,
+            settle_s=settle_s,
+        )
+
+    def _newest(self, channel_id: str) -> Pages[Message]:
+        return self.list(channel_id, sort="-created_at")
 
 
 def _age(message: Message) -> int:

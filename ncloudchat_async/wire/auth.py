@@ -145,9 +145,9 @@ class AuthLatch:
     PAUSE_S: Final = 30.0
 
     def __init__(self) -> None:
-        self.refusals = 0
+        self.refusals: int = 0
         """Refusals since the key was last accepted."""
-        self.shut = False
+        self.shut: bool = False
         """Whether calls must `knock`."""
         self._until = 0.0
         self._probing = False

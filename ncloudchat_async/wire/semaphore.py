@@ -7,6 +7,7 @@ plain futures in two queues, and one timer wakes whoever is due.
 import asyncio
 import math
 import time
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ TIMER_S = 0.001
 EXPIRY_S = 0.01
 """Shortest time between two searches for waiters past their deadline."""
 DEFAULT_QUOTA = Quota()
+ROUNDING_S = 1e-9
+"""How early a permit may be used, or rounding would cost one permit of a burst."""
 BULK_SHARE = 10
 """Of so many grants in a row at least one is for `bulk` while it waits."""
 
@@ -61,16 +64,18 @@ class RateSemaphore:
         "_in_use",
         "_interactive",
         "_interval",
+        "_lease",
         "_leased",
         "_limit",
         "_loop",
         "_now",
+        "_opens_at",
         "_pace",
         "_passed",
         "_paused_until",
         "_quota",
+        "_reserve",
         "_soonest",
-        "_store",
         "_timer",
         "_timer_at",
     )
@@ -83,28 +88,28 @@ class RateSemaphore:
         store: Store | None = None,
     ) -> None:
         self._now = now
-        self._store: Store = store or LocalStore()
+        store = LocalStore() if store is None else store
+        self._reserve = store.reserve
+        self._lease = store.lease
+        self._quota = quota
+        self._pace = Pace(quota.rate, adaptive=quota.adaptive)
+        self._limit = quota.max_in_flight
+        self._interval = self._pace.interval
+        self._ahead = (quota.burst - 1) * self._interval + ROUNDING_S
+        self._paused_until = 0.0
         self._in_use = 0
         self._closed = False
         self._interactive: deque[_Waiter] = deque()
         self._bulk: deque[_Waiter] = deque()
         self._passed = 0  # interactive grants since a bulk one, while bulk waits
+        self._busy_since = 0.0  # when the queues were last empty
+        self._soonest = math.inf  # no waiter has an earlier deadline
         self._leased: deque[float] = deque()  # moments of permits booked and not used
-        self._asked: asyncio.Future[float] | None = None
-        self._busy_since = 0.0
-        self._soonest = math.inf  # no waiter's deadline is earlier
+        self._asked: asyncio.Future[float] | None = None  # a booking under way
+        self._opens_at = 0.0  # when the next permit is due, as last heard
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._adopt(quota)
-
-    def _adopt(self, quota: Quota) -> None:
-        self._quota = quota
-        self._pace = Pace(quota.rate, adaptive=quota.adaptive)
-        self._paused_until = self._pace.paused_until
-        self._limit = quota.max_in_flight
-        self._interval = self._pace.interval
-        self._ahead = (quota.burst - 1) * self._interval
 
     @property
     def in_use(self) -> int:
@@ -119,12 +124,14 @@ class RateSemaphore:
     @property
     def waiting(self) -> int:
         """Callers that wait for their turn."""
-        return sum(not w[0].done() for q in (self._interactive, self._bulk) for w in q)
+        queues = (self._interactive, self._bulk)
+        return sum(not future.done() for queue in queues for future, _ in queue)
 
     @property
     def rate(self) -> float | None:
         """Present pace in requests per second, None when there is none."""
-        return self._pace.rate
+        rate = self._pace.rate
+        return None if rate == math.inf else rate
 
     @property
     def paused_until(self) -> float:
@@ -149,7 +156,11 @@ class RateSemaphore:
         if self._in_use >= self._limit or self._interactive or self._bulk or self._closed:
             return False
         now = self._now()
-        if now < self._paused_until or self._take(now, now) is None:
+        if now < self._paused_until:
+            return False
+        moment = self._take(now, now)
+        if moment > now:
+            self._opens_at = moment
             return False
         self._in_use += 1
         return True
@@ -175,18 +186,19 @@ class RateSemaphore:
         if self._closed:
             raise ClientClosedError("the client is closed")
         now = self._now()
-        limit = math.inf if deadline is None else deadline
+        latest = math.inf if deadline is None else deadline
         if self._quota.max_wait_s is not None:
-            limit = min(limit, now + self._quota.max_wait_s)
-        if now < limit and self.try_acquire(priority):
+            latest = min(latest, now + self._quota.max_wait_s)
+        if now < latest and self.try_acquire(priority):
             return
-        if self._forecast(now, priority) >= limit:
+        if latest < math.inf and self._earliest(now, priority) >= latest:
             raise DeadlineExceededError("the queue for the quota is longer than the deadline")
-        waiter = self._enqueue(now, priority, limit)
+        queue = self._bulk if priority == "bulk" else self._interactive
+        waiter = self._enqueue(queue, now, latest)
         try:
             permit = await waiter[0]
         except (asyncio.CancelledError, GeneratorExit):
-            self._withdraw(waiter)
+            self._withdraw(queue, waiter)
             raise
         if permit is None:
             if self._closed:
@@ -194,7 +206,13 @@ class RateSemaphore:
             raise DeadlineExceededError("the deadline passed while the call waited for quota")
 
     def release(self) -> None:
-        """Give a slot back; the permit is spent."""
+        """Give a slot back; the permit is spent.
+
+        Raises:
+            RuntimeError: No slot is taken.
+        """
+        if self._in_use <= 0:
+            raise RuntimeError("a slot was given back that nobody had taken")
         self._in_use -= 1
         if self._interactive or self._bulk:
             self._dispatch()
@@ -203,28 +221,33 @@ class RateSemaphore:
         """Take note of an answer that was no throttle to an attempt granted at `started`."""
         pace = self._pace
         pace.succeeded(started, self._now())
-        interval = pace.interval
-        if interval != self._interval:
-            self._retime(interval)
+        if pace.interval != self._interval:
+            self._adopt_pace()
 
     def throttled(self, started: float, retry_after_s: float | None = None) -> None:
         """Take note of a 429 to an attempt granted at `started`.
 
+        Said before `release`, it stops the grant that `release` would make.
+
         Args:
             started: Moment of the grant.
-            retry_after_s: What the server asked to wait, if it did.
+            retry_after_s: Seconds the server asked to wait, if it did.
         """
-        pace = self._pace
-        pace.throttled(started, self._now(), retry_after_s)
-        self._paused_until = pace.paused_until
-        self._retime(pace.interval)
+        self._pace.throttled(started, self._now(), retry_after_s)
+        self._adopt_pace()
 
     def reconfigure(self, quota: Quota) -> None:
-        """Change the limits; those in flight stay, and a lowered limit drains first."""
-        paused_until = self._paused_until
-        self._adopt(quota)
-        self._paused_until = paused_until
-        self._retime(self._interval)
+        """Change the limits from now on.
+
+        Those in flight stay, so a lowered `max_in_flight` drains before it grants. What was
+        learned is kept unless `rate` or `adaptive` changes; the pause is kept always.
+        Callers that wait keep their deadlines.
+        """
+        if (quota.rate, quota.adaptive) != (self._quota.rate, self._quota.adaptive):
+            self._pace = Pace(quota.rate, adaptive=quota.adaptive)
+        self._quota = quota
+        self._limit = quota.max_in_flight
+        self._adopt_pace()
 
     def close(self) -> None:
         """Wake all waiters with `ClientClosedError` and grant nothing from now on."""
@@ -234,73 +257,88 @@ class RateSemaphore:
             self._timer = None
         for queue in (self._interactive, self._bulk):
             while queue:
-                future, _ = queue.popleft()
-                if not future.done():
-                    future.set_result(None)
+                _turn_away(queue.popleft())
 
-    def _retime(self, interval: float) -> None:
-        """Go on at another pace; a permit booked for later is booked anew."""
-        self._interval = interval
-        self._ahead = (self._quota.burst - 1) * interval
-        now = self._now()
-        while self._leased and self._leased[-1] > now + interval:
-            self._leased.pop()
+    def _adopt_pace(self) -> None:
+        """Go on at the pace that was learned."""
+        pace = self._pace
+        if pace.interval > self._interval:
+            self._leased.clear()  # they were spaced for a faster pace
+        self._interval = pace.interval
+        self._ahead = (self._quota.burst - 1) * pace.interval + ROUNDING_S
+        self._paused_until = max(self._paused_until, pace.paused_until)
         if self._interactive or self._bulk:
             self._dispatch()
 
-    def _take(self, now: float, since: float) -> float | None:
-        """Take a permit that is due; None when there is none before `_opens_at`."""
+    def _take(self, now: float, since: float) -> float:
+        """Take a permit that is due and return its moment, or return when to ask again.
+
+        A moment after `now` means that none was taken.
+        """
+        if not self._interval:
+            return since
         leased = self._leased
         while leased:
-            if leased[0] > now:
-                return None
-            moment = leased.popleft()
-            if moment >= since or (moment >= now - SLACK_S and moment >= self._paused_until):
+            moment = leased[0]
+            if moment > now:
+                return moment
+            leased.popleft()
+            if moment >= now - SLACK_S and moment >= self._paused_until:
                 return moment
         if self._asked is not None:
-            return None
-        store = self._store
-        start = store.reserve(store.lease, since, self._interval, self._ahead)
-        if isinstance(start, asyncio.Future):
+            return math.inf
+        n = self._lease
+        start = self._reserve(n, now, since, self._interval, self._ahead)
+        if isinstance(start, Future):
             self._asked = start
             start.add_done_callback(self._answered)
-            return None
-        if start <= now and store.lease == 1:
-            return start
-        self._book(start, store.lease)
-        return self._take(now, since) if start <= now else None
+            return math.inf
+        if n > 1 and start <= now:
+            self._book(start + self._interval, n - 1)
+        return start
 
     def _book(self, start: float, n: int) -> None:
         self._leased.extend(start + i * self._interval for i in range(n))
 
     def _answered(self, answer: "asyncio.Future[float]") -> None:
+        """Take over the permits that an asynchronous store booked."""
         if answer is self._asked:
             self._asked = None
-            self._book(answer.result(), self._store.lease)
+            if not answer.cancelled():
+                self._opens_at = answer.result()
+                self._book(self._opens_at, self._lease)
             self._dispatch()
 
-    def _forecast(self, now: float, priority: Priority) -> float:
-        """Earliest moment of a grant to a caller who joins the queue now."""
-        ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
-        start = max(now, self._paused_until)
-        if self._leased:
-            start = max(start, self._leased[0])
-        return start + ahead * self._interval
+    def _earliest(self, now: float, priority: Priority) -> float:
+        """Moment before which a caller who comes now cannot be granted.
 
-    def _enqueue(self, now: float, priority: Priority, deadline: float) -> _Waiter:
+        Only a told rate counts: a learned one may have doubled by then.
+        """
+        moment = max(now, self._paused_until)
+        if self._quota.rate is None:
+            return moment
+        ahead = len(self._interactive) + (len(self._bulk) if priority == "bulk" else 0)
+        if self._asked is None:
+            moment = max(moment, self._opens_at)
+        return moment + ahead / self._quota.rate
+
+    def _enqueue(self, queue: deque[_Waiter], now: float, deadline: float) -> _Waiter:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move(loop)
-        waiter = (loop.create_future(), deadline)
         if not (self._interactive or self._bulk):
             self._busy_since = now
-        (self._bulk if priority == "bulk" else self._interactive).append(waiter)
-        self._soonest = min(self._soonest, deadline)
-        self._dispatch()
+        waiter = (loop.create_future(), deadline)
+        queue.append(waiter)
+        self._soonest = deadline if deadline < self._soonest else self._soonest
+        if self._in_use < self._limit:
+            self._dispatch()
+        elif deadline < math.inf:
+            self._arm(math.inf, now)
         return waiter
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve another event loop from now on."""
+        """Serve another event loop from now on; a closed one has no waiters any more."""
         if self._loop is not None and not self._loop.is_closed() and self.waiting:
             raise RuntimeError("callers of another event loop wait at this semaphore")
         self._loop = loop
@@ -308,69 +346,56 @@ class RateSemaphore:
         self._bulk.clear()
         self._asked = None
         self._timer = None
+        self._soonest = math.inf
 
-    def _withdraw(self, waiter: _Waiter) -> None:
+    def _withdraw(self, queue: deque[_Waiter], waiter: _Waiter) -> None:
+        """Undo what was done for a caller that no longer waits."""
         future = waiter[0]
-        if future.done() and not future.cancelled():
-            moment = future.result()
-            if moment is not None:  # granted in this very turn
-                self._leased.appendleft(moment)
-                self.release()
-            return
-        for queue in (self._interactive, self._bulk):
+        if not future.done() or future.cancelled():
             if waiter in queue:
                 queue.remove(waiter)
+            return
+        moment = future.result()
+        if moment is not None:  # granted in this very turn: the next one takes both
+            self._leased.appendleft(moment)
+            self.release()
 
     def _dispatch(self) -> None:
-        """Grant what is free to those who are due, and arm the timer for the rest."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            return
+        """Grant what is free to those whose turn it is, and arm the timer for the rest."""
+        if self._loop is None or self._loop.is_closed():
+            return  # what waited there is gone
+        opens_at = math.inf
         now = self._now()
-        wake_at = max(self._soonest, now + EXPIRY_S)
-        while self._in_use < self._limit and self._drop_gone(now):
-            if now < self._paused_until:
-                wake_at = min(wake_at, self._paused_until)
+        while self._in_use < self._limit:
+            queue = self._whose_turn(now)
+            if queue is None:
+                return
+            paused_until = self._paused_until
+            if now < paused_until:
+                opens_at = paused_until
                 break
-            moment = self._take(now, max(now - SLACK_S, self._busy_since, self._paused_until))
-            if moment is None:
-                if self._leased:
-                    wake_at = min(wake_at, self._leased[0])
+            waited = self._busy_since if self._busy_since > paused_until else paused_until
+            late = now - SLACK_S
+            moment = self._take(now, waited if waited > late else late)
+            if moment > now:
+                opens_at = self._opens_at = moment
                 break
             self._in_use += 1
-            self._next().popleft()[0].set_result(moment)
-        if self._interactive or self._bulk:
-            self._arm(wake_at, now)
+            self._passed = self._passed + 1 if self._bulk and queue is not self._bulk else 0
+            queue.popleft()[0].set_result(moment)
+        if opens_at < math.inf or self._soonest < math.inf:
+            self._arm(opens_at, now)
 
-    def _drop_gone(self, now: float) -> bool:
-        """Take waiters off the heads that are cancelled or late; tell if any is left."""
-        for queue in (self._interactive, self._bulk):
-            while queue and (queue[0][0].done() or queue[0][1] <= now):
-                future = queue.popleft()[0]
-                if not future.done():
-                    future.set_result(None)
-        return bool(self._interactive or self._bulk)
-
-    def _next(self) -> deque[_Waiter]:
-        if not self._bulk:
-            self._passed = 0
-            return self._interactive
-        if self._interactive and self._passed < BULK_SHARE - 1:
-            self._passed += 1
-            return self._interactive
-        self._passed = 0
-        return self._bulk
-
-    def _arm(self, at: float, now: float) -> None:
-        if self._timer is not None:
-            if self._timer_at <= at:
-                return
-            self._timer.cancel()
-        if at == math.inf or self._loop is None:
-            self._timer = None
-            return
-        self._timer_at = at
-        self._timer = self._loop.call_later(max(at - now, TIMER_S), self._wake)
+    def _whose_turn(self, now: float) -> deque[_Waiter] | None:
+        """Choose the queue to grant from; those who gave up or are late leave its head."""
+        interactive, bulk = self._interactive, self._bulk
+        while interactive and (interactive[0][1] <= now or interactive[0][0].done()):
+            _turn_away(interactive.popleft())
+        while bulk and (bulk[0][1] <= now or bulk[0][0].done()):
+            _turn_away(bulk.popleft())
+        if bulk and (not interactive or self._passed >= BULK_SHARE - 1):
+            return bulk
+        return interactive or None
 
     def _wake(self) -> None:
         self._timer = None
@@ -380,13 +405,30 @@ class RateSemaphore:
         self._dispatch()
 
     def _expire(self, now: float) -> None:
-        """Tell all who are past their deadline, wherever they stand."""
-        soonest = math.inf
+        """Turn all away who are past their deadline, wherever they stand."""
+        self._soonest = math.inf
         for queue in (self._interactive, self._bulk):
-            late = [w for w in queue if w[1] <= now]
-            for waiter in late:
+            for waiter in [waiter for waiter in queue if waiter[1] <= now]:
                 queue.remove(waiter)
-                if not waiter[0].done():
-                    waiter[0].set_result(None)
-            soonest = min([soonest, *(w[1] for w in queue)])
-        self._soonest = soonest
+                _turn_away(waiter)
+            self._soonest = min([self._soonest, *(deadline for _, deadline in queue)])
+
+    def _arm(self, opens_at: float, now: float) -> None:
+        """Wake up when a permit is due, or soon after a waiter's deadline."""
+        at = opens_at
+        if self._soonest < at:
+            at = min(at, max(self._soonest, now + EXPIRY_S))
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if at < math.inf and self._loop is not None:
+            self._timer_at = at
+            self._timer = self._loop.call_later(max(at - now, TIMER_S), self._wake)
+
+
+def _turn_away(waiter: _Waiter) -> None:
+    """Wake a caller without a grant."""
+    if not waiter[0].done():
+        waiter[0].set_result(None)

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import anyio
 
@@ -36,7 +36,10 @@ from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.observe import Event, Observer, Stats
 from ncloudchat_async.wire.retry import RetryBudget, in_doubt, is_transient, sleep_s
 from ncloudchat_async.wire.semaphore import RateSemaphore
-from ncloudchat_async.wire.transport import Transport
+
+if TYPE_CHECKING:
+    # aiohttp comes with it, most of this package's import time.
+    from ncloudchat_async.wire.transport import Transport
 
 __all__ = ["Session"]
 
@@ -66,7 +69,7 @@ class Session:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: "Transport",
         semaphore: RateSemaphore,
         keys: KeyRing,
         *,

@@ -10,10 +10,11 @@ import contextlib
 import errno
 import io
 import math
+import os
 import socket
 import ssl
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -35,10 +36,21 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
-__all__ = ["AiohttpTransport", "Transport", "open_transport"]
+__all__ = [
+    "KEY_HEADER",
+    "AiohttpTransport",
+    "Sockets",
+    "Transport",
+    "connecting_s",
+    "failure_of",
+    "is_cancelled",
+    "open_transport",
+    "owned",
+]
 
-_KEY_HEADER: Final = "x-api-key"
+KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
+_VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
 _CONNECT_RESERVE_S: Final = 0.02
 """Time that connecting leaves of an attempt's, so that its timer fires well before the
 attempt's own and the attempt is known not to have been sent."""
@@ -95,7 +107,7 @@ class AiohttpTransport:
         *,
         timeouts: Timeouts,
         max_body_bytes: int,
-        sockets: "_Sockets",
+        sockets: "Sockets",
     ) -> None:
         self._sockets: Final = sockets
         self._session: Final = session
@@ -104,7 +116,7 @@ class AiohttpTransport:
         self._read_s: Final = timeouts.read_s
         self._max_body_bytes: Final = max_body_bytes
         self._headers: Final = headers
-        self._owner: Final = _own(session)
+        self._owner: Final = owned(session.close)
         weakref.finalize(self, _forget, session, asyncio.get_running_loop()).atexit = False
 
     async def open(self) -> None:
@@ -118,7 +130,7 @@ class AiohttpTransport:
 
     def use_key(self, key: Secret) -> None:
         """Send this key from the next attempt on."""
-        self._headers[_KEY_HEADER] = key.reveal()
+        self._headers[KEY_HEADER] = key.reveal()
 
     async def perform(self, request: Request[Any], timeout_s: float | None) -> Response:
         """Send a request once and read its complete answer: see `Transport.perform`."""
@@ -145,11 +157,11 @@ class AiohttpTransport:
         except TransportError as error:
             failure = type(error)(*error.args)
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             failure = NoReplyError("the connection pool was closed")
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = _failure_of(error)
+            failure = failure_of(error)
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
@@ -169,13 +181,9 @@ class AiohttpTransport:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
-        connect_s = self._connect_s
-        if timeout_s is not None:
-            most = timeout_s - min(_CONNECT_RESERVE_S, timeout_s / 4)
-            connect_s = most if connect_s is None else min(connect_s, most)
         return aiohttp.ClientTimeout(
             total=timeout_s,
-            connect=connect_s,
+            connect=connecting_s(self._connect_s, timeout_s),
             sock_read=self._read_s,
             # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
             ceil_threshold=math.inf,
@@ -186,8 +194,16 @@ class AiohttpTransport:
         await self._owner.aclose()
 
 
-async def _own(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
-    """Close a session at the end of this generator, which comes whatever a program forgets.
+def connecting_s(connect_s: float | None, timeout_s: float | None) -> float | None:
+    """Bound connecting by its own limit, and below the attempt's."""
+    if timeout_s is None:
+        return connect_s
+    most = timeout_s - min(_CONNECT_RESERVE_S, timeout_s / 4)
+    return most if connect_s is None else min(connect_s, most)
+
+
+async def owned(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Close a pool at the end of this generator, which comes whatever a program forgets.
 
     asyncio itself ends an async generator when it is garbage collected, in its loop, and
     before `asyncio.run` closes the loop. So a client that is never closed leaves no
@@ -199,7 +215,7 @@ async def _own(session: aiohttp.ClientSession) -> AsyncGenerator[None]:
         # Closing waits for data that the server does not take.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
-                await session.close()
+                await close()
 
 
 def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> None:
@@ -213,7 +229,7 @@ def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> 
                 connector.close().__await__().send(None)
 
 
-def _is_cancelled() -> bool:
+def is_cancelled() -> bool:
     """Tell a cancellation from the CancelledError of a pool that others closed."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
@@ -231,11 +247,11 @@ class _Headers(dict[str, str]):
         return f"<headers {', '.join(self)}>"
 
 
-class _Sockets:
+class Sockets:
     """Opens the sockets of a pool, and counts them."""
 
     def __init__(self) -> None:
-        self.opened = 0
+        self.opened: int = 0
 
     def __call__(self, address: Any) -> socket.socket:
         """Open the socket for an address, as `getaddrinfo` describes it."""
@@ -251,7 +267,7 @@ class _Connector(aiohttp.TCPConnector):
     aiohttp keeps such bytes, and would read them as the answer to the next request.
     """
 
-    def __init__(self, pool: Pool, sockets: _Sockets) -> None:
+    def __init__(self, pool: Pool, sockets: Sockets) -> None:
         super().__init__(
             limit=0,  # the semaphore bounds concurrency; this limit would be unfair
             keepalive_timeout=pool.keepalive_s,
@@ -264,7 +280,7 @@ class _Connector(aiohttp.TCPConnector):
         self,
         req: aiohttp.ClientRequest,
         traces: list[Any],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the name is aiohttp's
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
         """Get a connection from the pool, or a new one."""
         while True:
@@ -277,7 +293,7 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
 
 
-def _session_of(pool: Pool, sockets: _Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
+def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
     """Open a session with a pool of its own."""
     return aiohttp.ClientSession(
         connector=_Connector(pool, sockets),
@@ -317,8 +333,13 @@ async def open_transport(
     pool: Pool,
     session: aiohttp.ClientSession | None = None,
     trust_env: bool = False,
+    public: bool = False,
 ) -> Transport:
     """Open a way to the server for the running event loop.
+
+    The direct one is taken unless something is asked for that only aiohttp's session does (a
+    borrowed session, proxies), the environment has `NCLOUDCHAT_TRANSPORT=public`, or the
+    installed aiohttp is not as expected.
 
     Args:
         base_url: Where the platform is, without a trailing slash.
@@ -328,28 +349,39 @@ async def open_transport(
         pool: How connections are kept.
         session: An open session whose connector is borrowed; None: one of our own.
         trust_env: Use the proxies of the environment.
+        public: Do without the direct one.
 
     Raises:
         ClientClosedError: The borrowed session is closed, or of another event loop.
     """
-    sockets = _Sockets()
-    transport = AiohttpTransport(
-        _session_of(pool, sockets, trust_env=trust_env)
-        if session is None
-        else _session_over(session, trust_env=trust_env),
-        base_url,
-        _Headers(
-            {
-                _PROJECT_HEADER: project_id,
-                "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
-                "Accept": "application/json",
-                "Content-Type": "application/json",
-            }
-        ),
-        timeouts=timeouts,
-        max_body_bytes=pool.max_body_bytes,
-        sockets=sockets,
+    from ncloudchat_async.wire import direct  # noqa: PLC0415 - it shares the errors of this module
+
+    headers = _Headers(
+        {
+            _PROJECT_HEADER: project_id,
+            "User-Agent": f"ncloudchat_async/{__version__} aiohttp/{aiohttp.__version__}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+        }
     )
+    sockets = Sockets()
+    transport: AiohttpTransport | direct.DirectTransport
+    public = public or os.environ.get(_VARIABLE) == "public"
+    if not (public or trust_env or session is not None) and direct.usable():
+        transport = direct.DirectTransport(
+            base_url, headers, timeouts=timeouts, pool=pool, sockets=sockets
+        )
+    else:
+        transport = AiohttpTransport(
+            _session_of(pool, sockets, trust_env=trust_env)
+            if session is None
+            else _session_over(session, trust_env=trust_env),
+            base_url,
+            headers,
+            timeouts=timeouts,
+            max_body_bytes=pool.max_body_bytes,
+            sockets=sockets,
+        )
     await transport.open()
     transport.use_key(key)
     return transport
@@ -363,7 +395,7 @@ async def _once(
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError) as error:
-        failure = _failure_of(error)
+        failure = failure_of(error)
     raise failure
 
 
@@ -384,7 +416,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], str], ...]] 
 )
 
 
-def _failure_of(error: Exception) -> TransportError:
+def failure_of(error: Exception) -> TransportError:
     """Tell by the type of an aiohttp error whether the request can have left."""
     kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
     return kind(f"{text} ({_reason(error)})")

@@ -4,6 +4,7 @@ import pickle
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,10 @@ from tests.faults.scenarios import KEY
 __all__ = ["CALLS", "OPENERS", "Opener", "Thing", "assert_secret", "chain_of", "opened"]
 
 Opener = Callable[..., Coroutine[Any, Any, Transport]]
-OPENERS: Final[dict[str, Opener]] = {"aiohttp": open_transport}
+OPENERS: Final[dict[str, Opener]] = {
+    "direct": open_transport,
+    "aiohttp": partial(open_transport, public=True),
+}
 """Every way to the server; all fault tests run over each."""
 
 
@@ -45,7 +49,8 @@ CALLS: Final[dict[str, Request[Thing]]] = {
 QUICK: Final = Timeouts(connect_s=0.15, read_s=0.15, deadline_s=2.0)
 TWICE: Final = Retry(max_attempts=2, base_s=0.001, max_sleep_s=0.002)
 UNPACED: Final = Quota(adaptive=False)
-ROOMY: Final = Pool()
+ROOMY: Final = Pool(max_body_bytes=2**20)
+"""Less than the default: a busy machine does not read 16 MiB within the bound of `QUICK`."""
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Every public call, shown to the type checkers; never run."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import assert_type
 
 from ncloudchat_async import (
@@ -8,6 +9,7 @@ from ncloudchat_async import (
     Delivery,
     Endpoint,
     Event,
+    Job,
     LoggingObserver,
     Outcome,
     Page,
@@ -134,6 +136,13 @@ async def bulk(chat: Client) -> None:
             assert_type(outcome.message_id, str | None)
             assert_type(outcome.error, errors.NcloudChatError | None)
     assert_type(job.report.unknown, int)
+
+    journalled = chat.messages.send_many(
+        None, journal="job.journal", mode="reconcile", settle_s=90, max_in_flight=8
+    )
+    assert_type(journalled, Job)
+    sighting = await chat.messages.find_sent("c", "text", since=datetime.now(UTC))
+    assert_type(sighting.message, models.Message | None)
 
     async with chat.run_many(chat.channels.get, ["c"], max_in_flight=8) as results:
         async for result in results:

@@ -5,14 +5,17 @@ import itertools
 import random
 from asyncio import Event
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.lowlevel
 
-from ncloudchat_async.errors import BadRequestError, OutcomeUnknownError
+from ncloudchat_async.bulk import Delivery, Job, Outcome, send_many
+from ncloudchat_async.errors import BadRequestError, NoReplyError, OutcomeUnknownError
+
+Deliveries = Iterable[Delivery] | AsyncIterable[Delivery] | None
 
 START_S = 1_750_000_000.0
 
@@ -27,29 +30,35 @@ class VirtualTime:
     """Seconds that pass only while everybody waits."""
 
     def __init__(self) -> None:
-        self._seconds = START_S
+        self.seconds = START_S
         self._sleepers: list[tuple[float, int, Event]] = []
         self._number = itertools.count()
         self._asleep = Event()
 
     def now(self) -> float:
         """Give the time; it serves as wall clock and as monotonic clock."""
-        return self._seconds
+        return self.seconds
 
     async def sleep(self, seconds: float) -> None:
         """Wait until the clock has moved on."""
         event = Event()
-        heapq.heappush(self._sleepers, (self._seconds + seconds, next(self._number), event))
+        heapq.heappush(self._sleepers, (self.seconds + seconds, next(self._number), event))
         self._asleep.set()
         await event.wait()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Move the clock to the next sleeper whenever nobody else can go on."""
+        failed: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._drive)
-            yield
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised as it is, not in a group
+                failed = error
             group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
 
     async def _drive(self) -> None:
         while True:
@@ -59,7 +68,7 @@ class VirtualTime:
                 await self._asleep.wait()
                 continue
             end, _, event = heapq.heappop(self._sleepers)
-            self._seconds = max(self._seconds, end)
+            self.seconds = max(self.seconds, end)
             event.set()
 
 
@@ -77,6 +86,7 @@ class Row(NamedTuple):
     content: str
     sender: Person
     sort_id: str
+    admin: Person
     seen_from: float
 
 
@@ -118,6 +128,9 @@ class Platform:
         self.calls: list[tuple[str, str]] = []
         self.lists: Counter[str] = Counter()
         self.latency_s = 0.0
+        self.unreadable = 0
+        """Lists that still fail."""
+        self._number = itertools.count()
 
     async def send(self, channel_id: str, content: str) -> Row:
         """Store a message, or not, and answer, or not."""
@@ -141,23 +154,37 @@ class Platform:
         """Keep a message, as another writer would too."""
         when = self.time.now() + late_s
         row = Row(
-            f"m{len(self.rows)}",
+            f"m{next(self._number)}",
             channel_id,
             self.mask(content),
             Person(sender),
             str(int((when + self.skew_s) * 1000)),
+            Person("admin" if sender == "admin" else ""),
             when + self.lag_s,
         )
         self.rows.append(row)
         return row
 
-    async def list(self, channel_id: str) -> AsyncIterator[Row]:
+    async def newest(self, channel_id: str) -> AsyncIterator[Row]:
         """List a channel, newest first, without the rows that do not show yet."""
         self.lists[channel_id] += 1
+        if self.unreadable:
+            self.unreadable -= 1
+            raise NoReplyError("down")
         await anyio.lowlevel.checkpoint()
         shown = [row for row in self._of(channel_id) if row.seen_from <= self.time.now()]
         for row in sorted(shown, key=lambda row: int(row.sort_id), reverse=True):
             yield row
+
+    def job(self, deliveries: Deliveries, **options: Any) -> Job:
+        """Make a job that lives in this platform's time."""
+        clocks = {"now": self.time.now, "clock": self.time.now, "sleep": self.time.sleep}
+        return send_many(self.send, self.newest, deliveries, **(clocks | options))
+
+    async def run(self, deliveries: Deliveries, **options: Any) -> list[Outcome]:
+        """Run a job to its end."""
+        async with self.time.running(), self.job(deliveries, **options) as job:
+            return [outcome async for outcome in job]
 
     def copies(self) -> Counter[tuple[str, str]]:
         """Count what is kept, by channel and text."""
@@ -165,3 +192,29 @@ class Platform:
 
     def _of(self, channel_id: str) -> Iterator[Row]:
         return (row for row in self.rows if row.channel_id == channel_id)
+
+
+def texts(count: int, *, channels: int = 10, different: int | None = None) -> Iterator[Delivery]:
+    """Make deliveries whose refs are their numbers, with so many different texts."""
+    for number in range(count):
+        yield Delivery(
+            f"c{number % channels}", f"text {number % (different or count)}", str(number)
+        )
+
+
+def judge(platform: Platform, deliveries: Iterable[Delivery], outcomes: Iterable[Outcome]) -> None:
+    """Hold what was reported against what is kept, counting equal texts.
+
+    What is called sent is there, what is called failed is not, and what is there too often
+    or not at all is called unknown; so nothing is wrong in silence.
+    """
+    of = {item.ref: (item.channel_id, item.content) for item in deliveries}
+    told: dict[tuple[str, str], Counter[str]] = {key: Counter() for key in of.values()}
+    for outcome in outcomes:
+        told[of[outcome.ref]]["sent" if outcome.status == "skipped" else outcome.status] += 1
+    kept = platform.copies()
+    for key, statuses in told.items():
+        least, most = statuses["sent"], statuses["sent"] + statuses["unknown"]
+        assert least <= kept[key], (key, "lost", statuses, kept[key])
+        assert kept[key] <= most or statuses["unknown"], (key, "twice", statuses, kept[key])
+    assert sum(statuses.total() for statuses in told.values()) == len(of)

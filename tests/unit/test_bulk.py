@@ -19,7 +19,7 @@ def deliveries(count: int, channels: int = 10) -> Iterator[Delivery]:
 async def test_a_confirmed_message_is_sent() -> None:
     """An answer makes a delivery `sent`, with the message's id and the caller's ref."""
     platform = Platform()
-    async with send_many(platform.send, platform.list, deliveries(50)) as job:
+    async with send_many(platform.send, platform.newest, deliveries(50)) as job:
         outcomes = [outcome async for outcome in job]
     assert {outcome.ref for outcome in outcomes} == {str(number) for number in range(50)}
     assert {outcome.message_id for outcome in outcomes} == {row.id for row in platform.rows}
@@ -29,7 +29,7 @@ async def test_a_confirmed_message_is_sent() -> None:
 async def test_a_refused_message_is_failed_and_stops_nothing() -> None:
     """A refusal is the outcome of its delivery only."""
     platform = Platform(fate=lambda _, text: "refused" if text == "text 3" else "ok")
-    async with send_many(platform.send, platform.list, deliveries(10)) as job:
+    async with send_many(platform.send, platform.newest, deliveries(10)) as job:
         outcomes = {outcome.ref: outcome async for outcome in job}
     assert outcomes["3"].status == "failed"
     assert outcomes["3"].error is not None
@@ -39,7 +39,7 @@ async def test_a_refused_message_is_failed_and_stops_nothing() -> None:
 async def test_at_most_once_never_repeats_a_doubt() -> None:
     """Without a journal a lost answer is named unknown and the message is sent once."""
     platform = Platform(fate=drawn(1, ok=7, lost=2, dropped=1))
-    async with send_many(platform.send, platform.list, deliveries(200)) as job:
+    async with send_many(platform.send, platform.newest, deliveries(200)) as job:
         outcomes = [outcome async for outcome in job]
     assert len(platform.calls) == 200
     doubts = {outcome.ref for outcome in outcomes if outcome.status == "unknown"}
@@ -55,7 +55,7 @@ async def test_at_least_once_repeats_until_an_answer() -> None:
         platform.time.running(),
         send_many(
             platform.send,
-            platform.list,
+            platform.newest,
             deliveries(100),
             mode="at_least_once",
             sleep=platform.time.sleep,
@@ -75,7 +75,7 @@ async def test_at_least_once_gives_up_and_says_unknown() -> None:
         platform.time.running(),
         send_many(
             platform.send,
-            platform.list,
+            platform.newest,
             deliveries(1),
             mode="at_least_once",
             sleep=platform.time.sleep,
@@ -91,7 +91,7 @@ async def test_an_answer_that_cannot_be_read_still_means_sent() -> None:
     async def send(_channel: str, _content: str) -> Row:
         raise DecodeError("no id", applied="yes")
 
-    async with send_many(send, Platform().list, deliveries(1)) as job:
+    async with send_many(send, Platform().newest, deliveries(1)) as job:
         (outcome,) = [outcome async for outcome in job]
     assert (outcome.status, outcome.message_id) == ("sent", None)
     assert isinstance(outcome.error, DecodeError)
@@ -113,7 +113,7 @@ async def test_ordered_keeps_the_order_within_a_channel(channels: int) -> None:
         under_way[channel_id] -= 1
         return row
 
-    job = send_many(send, platform.list, deliveries(600, channels), ordered=True, max_in_flight=8)
+    job = send_many(send, platform.newest, deliveries(600, channels), ordered=True, max_in_flight=8)
     async with job:
         assert len([outcome async for outcome in job]) == 600
     order = defaultdict(list)
@@ -135,7 +135,7 @@ async def test_ordered_reads_a_bounded_way_ahead() -> None:
 
     platform = Platform()
     async with send_many(
-        platform.send, platform.list, endless(), ordered=True, max_in_flight=4
+        platform.send, platform.newest, endless(), ordered=True, max_in_flight=4
     ) as job:
         for _ in range(20):
             await anext(job)
@@ -152,7 +152,7 @@ async def test_max_failures_stops_the_job(fate: str) -> None:
     """After so many outcomes that are not sent nothing more begins; what was begun ends."""
     platform = Platform(fate=always(fate))
     async with send_many(
-        platform.send, platform.list, deliveries(1000), max_failures=5, max_in_flight=3
+        platform.send, platform.newest, deliveries(1000), max_failures=5, max_in_flight=3
     ) as job:
         outcomes = [outcome async for outcome in job]
     assert 5 <= len(outcomes) == len(platform.calls) <= 5 + 3
@@ -162,7 +162,7 @@ async def test_fail_fast_stops_at_the_first_failure() -> None:
     """`fail_fast` is a limit of one."""
     platform = Platform(fate=always("refused"))
     async with send_many(
-        platform.send, platform.list, deliveries(1000), fail_fast=True, max_in_flight=1
+        platform.send, platform.newest, deliveries(1000), fail_fast=True, max_in_flight=1
     ) as job:
         assert [outcome.status async for outcome in job] == ["failed"]
 
@@ -174,7 +174,11 @@ async def test_report_has_totals_and_rate() -> None:
     async with (
         platform.time.running(),
         send_many(
-            platform.send, platform.list, deliveries(100), max_in_flight=10, clock=platform.time.now
+            platform.send,
+            platform.newest,
+            deliveries(100),
+            max_in_flight=10,
+            clock=platform.time.now,
         ) as job,
     ):
         statuses = Counter([outcome.status async for outcome in job])
@@ -191,14 +195,14 @@ def test_limits_that_make_no_sense_are_refused() -> None:
     """A limit below one is refused at the call."""
     platform = Platform()
     with pytest.raises(ConfigError):
-        send_many(platform.send, platform.list, [], max_in_flight=0)
+        send_many(platform.send, platform.newest, [], max_in_flight=0)
     with pytest.raises(ConfigError):
-        send_many(platform.send, platform.list, [], max_failures=0)
+        send_many(platform.send, platform.newest, [], max_failures=0)
 
 
 async def test_unknown_carries_the_reason() -> None:
     """The error that left the doubt is in the outcome."""
     platform = Platform(fate=always("lost"))
-    async with send_many(platform.send, platform.list, deliveries(1)) as job:
+    async with send_many(platform.send, platform.newest, deliveries(1)) as job:
         (outcome,) = [outcome async for outcome in job]
     assert isinstance(outcome.error, OutcomeUnknownError)

@@ -104,3 +104,18 @@ def test_a_request_shows_neither_ids_nor_body() -> None:
     """Requests end in logs and tracebacks: they name the operation only."""
     request = GET(channel_id="secret-id", body={"content": "secret text"})
     assert repr(request) == "<Request GET /v1/api/channels/{channel_id}>"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/a b"), ("GET", "/a\r\nx-api-key: b"), ("GET", "a"), ("GET /x", "/a"), ("GET", "/é")],
+)
+def test_what_cannot_stand_in_a_request_line_is_no_endpoint(method: str, path: str) -> None:
+    """A path or method can bring no header, and no second request, into what is sent."""
+    with pytest.raises(ConfigError, match="printable ASCII"):
+        Endpoint(method, path, Channel)
+
+
+def test_names_of_parameters_are_encoded_too() -> None:
+    """A parameter's name can end neither the query nor the request line."""
+    assert GET(channel_id="a", query={"a b&c\n": "d"}).target.endswith("?a%20b%26c%0A=d")

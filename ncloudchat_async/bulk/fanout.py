@@ -8,8 +8,9 @@ is never more than `max_in_flight` calls and as many unread results ahead of its
 from asyncio import CancelledError, Future, Lock, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from enum import Enum
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar, final
+from typing import Final, Generic, Self, TypeVar
 
 import anyio
 import msgspec
@@ -24,13 +25,13 @@ ValueT = TypeVar("ValueT")
 OutT = TypeVar("OutT")
 
 
-@final
-class End:
-    """The type of `END`."""
+class End(Enum):
+    """The end of an input, which may itself hold None."""
+
+    END = "end"
 
 
-END: Final = End()
-"""Marks the end of an input, which may itself hold None."""
+END: Final = End.END
 
 Take = Callable[[], Awaitable[ItemT | End]]
 """Give the next item, or `END`, then and ever after. Several workers call it at once."""
@@ -62,7 +63,9 @@ class Run(Generic[ItemT, OutT]):
         self._blocked: deque[Future[None]] = deque()
         self._reader: Future[None] | None = None
         self._group: TaskGroup | None = None
+        self._left = False
         self._parts = 0
+        self._workers = 0
         self._stopped = False
         self._error: Exception | None = None
 
@@ -76,7 +79,7 @@ class Run(Generic[ItemT, OutT]):
             raise RuntimeError("a job can be entered once; make another one")
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._start(self._work)
+        self._start(self._begin)
         return self
 
     async def __aexit__(
@@ -87,6 +90,7 @@ class Run(Generic[ItemT, OutT]):
     ) -> bool | None:
         """Cancel what is still in flight and wait until it is gone."""
         assert self._group is not None
+        self._left = True
         self._group.cancel_scope.cancel()
         try:
             if isinstance(error, CancelledError):
@@ -112,7 +116,7 @@ class Run(Generic[ItemT, OutT]):
             RuntimeError: The job is not entered, or another task reads it.
         """
         while not self._ready:
-            if self._group is None or self._reader is not None:
+            if self._group is None or self._left or self._reader is not None:
                 raise RuntimeError("read a job in one task, inside `async with`")
             if not self._parts:
                 if self._error is None:
@@ -153,25 +157,39 @@ class Run(Generic[ItemT, OutT]):
         if self._reader is not None:
             wake(self._reader)
 
+    async def _begin(self) -> None:
+        """Do what comes before the first item, then start."""
+        self._hire()
+
+    def _hire(self) -> None:
+        """Start one more worker, if one is allowed and wanted."""
+        if self._workers < self._limit and not self._stopped:
+            self._workers += 1
+            self._start(self._work)
+
     async def _work(self) -> None:
         first, take, step = True, self._take, self._step
+        ready, limit = self._ready, self._limit
         while not self._stopped:
             try:
                 item = await take()
             except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
                 self._fail(error)
-                return
-            if isinstance(item, End):
-                return
-            if first and self._parts < self._limit:
+                break
+            if item is END:
+                break
+            if first:
                 # Workers start one by one, so that three items do not cost 64 tasks.
-                self._start(self._work)
-            first = False
+                self._hire()
+                first = False
             out = await step(item)
             if out is not None:
-                self._hand_out(out)
-                if len(self._ready) > self._limit:
+                ready.append(out)  # `_hand_out`, without the price of a call
+                if self._reader is not None:
+                    wake(self._reader)
+                if len(ready) > limit:
                     await self._room()
+        self._workers -= 1
 
     def _hand_out(self, out: OutT) -> None:
         """Offer a result to the reader."""

@@ -1,8 +1,8 @@
 """Decides which delivery may go next when a channel's deliveries must keep their order.
 
 A channel with something on its way is a lane; what comes for it meanwhile waits in the
-lane. The waiting room is bounded, and reading stops while it is full, so an input that
-favours one channel for a while costs concurrency and never memory.
+lane. Lanes and what waits in them are bounded, and reading stops at the bound, so an input
+that favours one channel for a while costs concurrency and never memory.
 """
 
 from asyncio import Future, get_running_loop
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from ncloudchat_async.fanout import END, End, Take, wake
+from ncloudchat_async.bulk.fanout import END, End, Take, wake
 
 __all__ = ["Lanes"]
 
@@ -41,11 +41,11 @@ class Lanes(Generic[ItemT]):
                 return self._free.popleft()
             if self._closed:
                 return END
-            if self._waiting >= self._room:
+            if self._waiting >= self._room or len(self._lanes) >= self._room:
                 await self._change()
                 continue
             item = await self._input()
-            if isinstance(item, End):
+            if item is END:
                 self.close()
                 continue
             lane = self._lanes.get(self._channel_of(item))
@@ -55,14 +55,18 @@ class Lanes(Generic[ItemT]):
             lane.append(item)
             self._waiting += 1
 
+    def occupy(self, channel_id: str) -> None:
+        """Let a channel's items wait for something that is under way there already."""
+        self._lanes[channel_id] = deque()
+
     def leave(self, channel_id: str) -> None:
         """Free a channel for the next of its items."""
         lane = self._lanes[channel_id]
-        if not lane:
+        if lane:
+            self._free.append(lane.popleft())
+            self._waiting -= 1
+        else:
             del self._lanes[channel_id]
-            return
-        self._free.append(lane.popleft())
-        self._waiting -= 1
         if self._asleep:
             wake(self._asleep.popleft())
 

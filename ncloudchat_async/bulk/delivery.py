@@ -1,0 +1,184 @@
+"""Decides what becomes of every delivery of a job: sent, failed, unknown or skipped."""
+
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import anyio
+import msgspec
+
+from ncloudchat_async.bulk.fanout import Run, Take
+from ncloudchat_async.bulk.lanes import Lanes
+from ncloudchat_async.bulk.reconcile import Listed
+from ncloudchat_async.errors import Applied, ConfigError, NcloudChatError
+
+__all__ = ["Delivery", "Job", "Mode", "Outcome", "Report", "Rules", "SendOne", "Status"]
+
+Mode = Literal["reconcile", "at_most_once", "at_least_once"]
+"""What to do with a message of which nobody knows whether it arrived."""
+
+Status = Literal["sent", "failed", "unknown", "skipped"]
+
+_SENDS = 10
+"""Sends of one delivery in `at_least_once` before it is called unknown: with the pauses
+between them a minute and a half, longer than a gateway takes to restart."""
+
+Verdict = Literal["sent", "failed", "unknown"]
+
+VERDICTS: dict[Applied, Verdict] = {"no": "failed", "unknown": "unknown", "yes": "sent"}
+"""What an error of a send means; only one that excludes it makes a delivery `failed`."""
+
+
+SendOne = Callable[[str, str], Awaitable[Listed]]
+"""Send one message: (channel id, content). Raises `NcloudChatError` with `applied` set."""
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job works.
+
+    Raises:
+        ConfigError: A limit makes no sense.
+    """
+
+    mode: Mode
+    ordered: bool = False
+    max_in_flight: int = 64
+    max_failures: int | None = None
+    settle_s: float = 90.0
+    now: Callable[[], float] = time.time
+    """Seconds since 1970."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds that only grow."""
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+    def __post_init__(self) -> None:
+        """Refuse limits that make no sense."""
+        if self.max_in_flight < 1:
+            raise ConfigError(f"max_in_flight must be 1 or more, not {self.max_in_flight!r}")
+        if self.max_failures is not None and self.max_failures < 1:
+            raise ConfigError(f"max_failures must be 1 or more, not {self.max_failures!r}")
+        if not 0 <= self.settle_s < math.inf:
+            raise ConfigError(f"settle_s must be finite, 0 or more, not {self.settle_s!r}")
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """One message to be sent to one channel."""
+
+    channel_id: str
+    content: str
+    ref: str | None = None
+    """The caller's own name for this delivery, handed back in its `Outcome`."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one delivery."""
+
+    ref: str | None
+    channel_id: str
+    status: Status
+    """`sent`: the platform has it, by its answer or by its list. `failed`: it surely has
+    not. `unknown`: nobody can tell, so look before sending it again. `skipped`: not touched
+    by this run, either because an earlier run sent it or because the job was stopped."""
+    message_id: str | None
+    """Id of the message, if an answer or a list told it."""
+    error: NcloudChatError | None
+    """Why it is not simply `sent`."""
+    attempts: int
+    """How often it was sent, in earlier runs too."""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals of a job so far; every outcome that came out is counted once."""
+
+    sent: int
+    failed: int
+    unknown: int
+    skipped: int
+    attempts: int
+    """Messages sent, repeated ones included."""
+    seconds: float
+    """Since the job was entered, to its end or to now."""
+    rate: float
+    """`sent` per second."""
+
+
+class Job(Run[Delivery, Outcome]):
+    """A fan-out of deliveries: enter it, iterate over its outcomes, read its `report`.
+
+    Outcomes come as they are known, not in the order of the input. Leaving the block early
+    cancels what is in flight; those messages may arrive all the same.
+    """
+
+    def __init__(self, send: SendOne, take: Take[Delivery], rules: Rules) -> None:
+        self._lanes: Lanes[Delivery] | None = None
+        if rules.ordered:
+            # What waits in a lane costs one delivery; 16 for each call in flight keep the
+            # others busy unless the input stays with one channel for longer than that.
+            room = 16 * rules.max_in_flight
+            self._lanes = Lanes(take, lambda item: item.channel_id, room=room)
+            take = self._lanes.take
+        super().__init__(take, self._deliver, max_in_flight=rules.max_in_flight)
+        self._send = send
+        self._rules = rules
+        self._counts: dict[Status, int] = {"sent": 0, "failed": 0, "unknown": 0, "skipped": 0}
+        self._wrong = 0
+        self._attempts = 0
+        self._begun = rules.clock()
+        self._ended: float | None = None
+
+    @property
+    def report(self) -> Report:
+        """The totals so far."""
+        seconds = (self._rules.clock() if self._ended is None else self._ended) - self._begun
+        rate = self._counts["sent"] / seconds if seconds > 0 else 0.0
+        return Report(**self._counts, attempts=self._attempts, seconds=seconds, rate=rate)
+
+    def stop(self) -> None:
+        """Begin nothing more; what is in flight finishes, what waited comes out as skipped."""
+        super().stop()
+        if self._lanes is not None:
+            self._lanes.close()
+            for item in self._lanes.drain():
+                self._counts["skipped"] += 1
+                self._hand_out(Outcome(item.ref, item.channel_id, "skipped", None, None, 0))
+
+    def _finish(self) -> None:
+        self._ended = self._rules.clock()
+        super()._finish()
+
+    async def _deliver(self, item: Delivery) -> Outcome | None:
+        """Send one message and say what became of it; None: not known yet."""
+        attempts = 0
+        while True:
+            attempts += 1
+            self._attempts += 1
+            try:
+                message = await self._send(item.channel_id, item.content)
+            except NcloudChatError as error:
+                if await self._repeats(error, attempts):
+                    continue
+                status = VERDICTS[error.applied]
+                out = Outcome(item.ref, item.channel_id, status, None, error, attempts)
+                self._count(status)
+            else:
+                self._counts["sent"] += 1
+                out = Outcome(item.ref, item.channel_id, "sent", message.id, None, attempts)
+            if self._lanes is not None:
+                self._lanes.leave(item.channel_id)
+            return out
+
+    async def _repeats(self, error: NcloudChatError, sends: int) -> bool:
+        """Say whether a message is to be sent again at once, and wait for the moment."""
+        doubt = self._rules.mode == "at_least_once" and error.applied == "unknown"
+        if not doubt or sends >= _SENDS or self._stopped:
+            return False
+        await self._rules.sleep(min(0.25 * 2**sends, 20.0))
+        return True
+
+    def _count(self, status: Status) -> None:
+        """Count an outcome, and stop after too many that are not `sent`."""
+        self._counts[status] += 1
+        self._wrong += status != "sent"
+        if self._rules.max_failures is not None and self._wrong >= self._rules.max_failures:
+            self.stop()

@@ -1,0 +1,88 @@
+"""The command that calls any path of the platform, with quota, retries and typed errors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from ncloudchat_async import Client, Endpoint
+from ncloudchat_async.cli.connect import DryClient, PlannedError
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async.cli.inputs import open_text
+from ncloudchat_async.cli.options import Source, Words
+from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
+from ncloudchat_async.wire.endpoint import Request
+
+__all__ = ["api"]
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+_SAFE: Final = "/-._~!$&'()*+,;=:@%"
+"""What a path may hold as it is (RFC 3986 section 3.3), its percent signs included."""
+
+
+def api(
+    method: Method,
+    path: str,
+    *,
+    query: Words = (),
+    body_from: Source | None = None,
+    change: Change = CHANGE,
+    common: Common = COMMON,
+) -> int:
+    """Call any path, such as one that has no command yet, and write what it answers.
+
+    POST and PATCH are not repeated when an answer is lost: exit code 5 says so.
+
+    Example: `ncloudchat api GET /v1/api/members --query filter={} --query option={}`
+
+    Args:
+        method: HTTP method.
+        path: Path from the slash on, ids percent-encoded; parameters go into --query.
+        query: A parameter as name=value; may be given several times.
+        body_from: File that holds the JSON to send, `-` for stdin.
+        change: How careful to be.
+        common: Where to, and how results are written.
+    """
+    request = _request(method, path, query, body_from)
+
+    async def run(_: Interrupts) -> int:
+        client: Client = DryClient() if change.dry_run else common.connection.client()
+        async with client as chat:
+            try:
+                answer = await chat.send(request)
+            except PlannedError as planned:
+                answer = planned.row
+        with common.output.open() as rows:
+            for item in answer if isinstance(answer, list) else [answer]:
+                rows.write(item if isinstance(item, dict) else {"value": item})
+        return DONE
+
+    return run_async(run, deadline_s=common.connection.deadline)
+
+
+def _request(method: str, path: str, query: Sequence[str], body_from: Path | None) -> Request[Any]:
+    if not path.startswith("/") or {".", ".."} & set(path.split("/")):
+        raise Failure("the path begins with / and has no . or .. in it", USAGE)
+    words = [word.partition("=") for word in query]
+    if any(not equals for _, equals, _ in words):
+        raise Failure("--query takes name=value", USAGE)
+    target = quote(path, safe=_SAFE)
+    if words:
+        target += "?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, _, v in words)
+    # The path is a name here, and not a template: braces mean nothing in it.
+    endpoint: Endpoint[Any] = Endpoint(method, "/", object, name=f"{method} {target}")
+    return Request(endpoint, target, _body(body_from))
+
+
+def _body(source: Path | None) -> bytes | None:
+    if source is None:
+        return None
+    with open_text(source) as stream:
+        text = stream.read()
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text))
+    except msgspec.DecodeError as error:
+        raise Failure(f"the body is no JSON: {error}", USAGE) from None

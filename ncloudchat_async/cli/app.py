@@ -1,0 +1,117 @@
+"""Decides which commands there are, how their options are read, and how each one ends."""
+
+import os
+import sys
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from ncloudchat_async.about import __version__
+from ncloudchat_async.cli.exits import USAGE, Failure, code_of
+from ncloudchat_async.cli.text import printable
+from ncloudchat_async.errors import NcloudChatError
+
+__all__ = ["COMMANDS", "HELP", "make_app", "run"]
+
+HELP: Final = """Operate NAVER Ncloud Chat from a terminal.
+
+Results are JSON lines on stdout; words for people and progress go to stderr.
+
+Credentials come from NCLOUDCHAT_PROJECT_ID and NCLOUDCHAT_API_KEY, or from a profile.
+
+Exit codes: 0 done, 1 some items failed, 2 usage, 3 authentication, 4 quota or deadline,
+5 outcome unknown, 130 and 143 interrupted.
+
+An id that begins with a hyphen goes behind `--`.
+"""
+
+COMMANDS: Final = {
+    "members": ("members:app", "Users of the project."),
+    "channels": ("channels:app", "Rooms that members subscribe to."),
+    "messages": ("messages:app", "What is said in channels."),
+    "friends": ("friends:app", "Friend requests and their answers."),
+    "tokens": ("tokens:app", "Tokens that members log in with."),
+    "subscriptions": ("subscriptions:app", "Which member joined which channel."),
+    "notifications": ("notifications:app", "Push settings of members."),
+    "send": ("send:send", "Send a message for every line of a file."),
+    "jobs": ("jobs:app", "Look into the journals of `send`, and go on with them."),
+    "doctor": ("doctor:doctor", "Find out what keeps calls from succeeding."),
+    "api": ("api:api", "Call any path of the platform."),
+    "profile": ("profiles:app", "Keep credentials under a name."),
+    "demo": ("demo:demo", "Send thousands of messages to an emulator and account for each."),
+    "emulator": ("emulator:emulator", "Run a twin of the platform on this machine."),
+}
+"""Where each command is; its module is loaded when it is used."""
+
+
+_ANYWHERE: Final = {"--profile", "--output", "-o", "--fields"}
+"""Options that may also stand before the command."""
+
+
+def make_app(own_help: Collection[str]) -> App:
+    """Make the command line.
+
+    Args:
+        own_help: Commands that are loaded and explain themselves; of the others only one
+            line is known, so that `ncloudchat --help` need not load them.
+    """
+    app = App(
+        name="ncloudchat",
+        help=HELP,
+        version=__version__,
+        version_flags=("--version",),
+        help_format="plaintext",
+    )
+    for name, (place, line) in COMMANDS.items():
+        app.command(
+            f"ncloudchat_async.cli.{place}",
+            name=name,
+            help=None if name in own_help else line,
+            sort_key=name,
+        )
+    return app
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        argv: What stands behind the program's name.
+    """
+    try:
+        words = _command_first(argv)
+        command, bound, _ = make_app(words[:1]).parse_args(
+            words, print_error=False, exit_on_error=False
+        )
+        code = command(*bound.args, **bound.kwargs)
+    except CycloptsError as error:
+        return _complain(str(error), USAGE)
+    except Failure as failure:
+        return _complain(str(failure), failure.code)
+    except NcloudChatError as error:
+        return _complain(str(error), code_of(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough; Python would complain once more when it flushes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code if isinstance(code, int) else 0
+
+
+def _command_first(argv: Sequence[str]) -> list[str]:
+    """Move options that stand before the command behind it: `--profile work members list`."""
+    words, moved = list(argv), list[str]()
+    while words and words[0].partition("=")[0] in _ANYWHERE:
+        size = 1 if "=" in words[0] else 2
+        moved += words[:size]
+        del words[:size]
+    end = words.index("--") if "--" in words else len(words)
+    return words[:end] + moved + words[end:]
+
+
+def _complain(text: str, code: int) -> int:
+    """Tell people on stderr why the command ends, and return the code."""
+    sys.stderr.write(f"ncloudchat: {printable(text)}\n")
+    return code

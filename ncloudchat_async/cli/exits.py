@@ -1,0 +1,51 @@
+"""Decides the exit code of a command, whatever ended it."""
+
+from typing import Final
+
+from ncloudchat_async import errors
+from ncloudchat_async.errors import NcloudChatError
+
+__all__ = [
+    "AUTHENTICATION",
+    "DONE",
+    "FAILED",
+    "LIMITED",
+    "UNKNOWN",
+    "USAGE",
+    "Failure",
+    "code_of",
+]
+
+DONE: Final = 0
+FAILED: Final = 1
+"""Some items failed, or the one thing asked for did."""
+USAGE: Final = 2
+AUTHENTICATION: Final = 3
+LIMITED: Final = 4
+"""The quota or a deadline."""
+UNKNOWN: Final = 5
+"""Whether something was applied is not known."""
+
+_CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
+    (errors.ConfigError, USAGE),
+    (errors.AuthenticationError, AUTHENTICATION),
+    (errors.PermissionDeniedError, AUTHENTICATION),
+    (errors.ProjectNotFoundError, AUTHENTICATION),
+    (errors.RateLimitedError, LIMITED),
+    (errors.QuotaExceededError, LIMITED),
+    (errors.DeadlineExceededError, LIMITED),
+    (errors.OutcomeUnknownError, UNKNOWN),
+)
+
+
+class Failure(Exception):  # noqa: N818 - it ends a command, and is no error of the program
+    """End the command with a text for people and an exit code."""
+
+    def __init__(self, text: str, code: int = FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def code_of(error: NcloudChatError) -> int:
+    """Return the exit code that an error ends a command with."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

@@ -1,0 +1,185 @@
+"""Decides how ids and records are read from files and pipes; one at a time, never all at once."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Final, Literal, TextIO, TypeVar
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import UNSET, UnsetType
+
+from ncloudchat_async.cli.exits import USAGE, Failure
+
+__all__ = [
+    "STDIN",
+    "From",
+    "Record",
+    "cell",
+    "open_text",
+    "read_ids",
+    "read_items",
+    "read_records",
+    "text_of",
+]
+
+Item = TypeVar("Item")
+
+STDIN: Final = Path("-")
+From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
+"""The option of bulk forms."""
+_Form = Literal["csv", "jsonl", "lines"]
+_SUFFIXES: Final[Mapping[str, _Form]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_OBJECT: Final = msgspec.json.Decoder(dict[str, object])
+_FIELD_LIMIT: Final = 2**20
+"""Longest cell of a CSV file; Python's own limit is 128 KiB."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One line of a file, by the names of its columns."""
+
+    where: str
+    """File and line, for errors."""
+    cells: Mapping[str, object]
+
+
+def read_ids(ids: Sequence[str], source: Path | None, names: Sequence[str]) -> Iterable[str]:
+    """Give the ids of the command line, or those of a file.
+
+    Args:
+        ids: From the command line.
+        source: A file, or `-` for stdin: one id per line, CSV with a header (`.csv`), or JSON
+            lines, such as this program prints.
+        names: Columns that may hold the id, the first that is there.
+
+    Raises:
+        Failure: There is neither, or both; or, while reading, a line has no id.
+    """
+    if (source is None) == (not ids):
+        raise Failure("name ids, or a file of them with --from (- for stdin), not both", USAGE)
+    if source is None:
+        return ids
+    return _ids_in(source, names)
+
+
+def _ids_in(source: Path, names: Sequence[str]) -> Iterator[str]:
+    with open_text(source) as stream:
+        form, lines = _form_of(source, stream, plain="lines")
+        if form == "lines":
+            yield from (word for line in lines if (word := line.strip()))
+            return
+        for record in _records(source, lines, form):
+            yield text_of(record, names)
+
+
+def read_records(source: Path) -> Iterator[Record]:
+    """Read CSV with a header, or JSON lines, by the suffix or else by the first character.
+
+    Raises:
+        Failure: The file cannot be read, or a line is not what its form asks for.
+    """
+    with open_text(source) as stream:
+        form, lines = _form_of(source, stream, plain="csv")
+        yield from _records(source, lines, form)
+
+
+def read_items(source: Path, parse: Callable[[Record], Item]) -> Iterable[Item]:
+    """Make an item of each record.
+
+    A file is read through once before the first item is given, so that a bad line stops
+    everything before anything is sent; a pipe can be read once only.
+
+    Raises:
+        Failure: A record is not what `parse` asks for.
+    """
+    if source != STDIN:
+        for record in read_records(source):
+            parse(record)
+    return map(parse, read_records(source))
+
+
+def text_of(record: Record, names: Sequence[str]) -> str:
+    """Return a record's first cell of these names as text.
+
+    Raises:
+        Failure: None is there, or it is no text or number.
+    """
+    for name in names:
+        value = record.cells.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            return str(value)
+    raise Failure(f"{record.where}: no {' or '.join(names)}", USAGE)
+
+
+def cell(record: Record, name: str) -> str | UnsetType:
+    """Return a cell as text; UNSET when it is missing, null or empty, which means: as it is.
+
+    A truth value becomes `true` or `false`, a list or an object JSON.
+    """
+    value = record.cells.get(name)
+    if value is None or value == "":
+        return UNSET
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def open_text(source: Path) -> TextIO:
+    """Open a file, or stdin for `-`, as UTF-8 with or without a byte order mark.
+
+    Raises:
+        Failure: It cannot be opened.
+    """
+    if source == STDIN:
+        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+    try:
+        return source.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise Failure(f"cannot read {source}: {error.strerror}", USAGE) from None
+
+
+def _form_of(source: Path, stream: TextIO, *, plain: _Form) -> tuple[_Form, Iterator[str]]:
+    """Tell the form of a file, and give its lines from the first one on."""
+    lines = _lines(source, stream)
+    form = _SUFFIXES.get(source.suffix.lower())
+    if form is not None:
+        return form, lines
+    first = next(lines, "")
+    return ("jsonl" if first.lstrip().startswith("{") else plain), chain([first], lines)
+
+
+def _lines(source: Path, stream: TextIO) -> Iterator[str]:
+    try:
+        yield from stream
+    except UnicodeDecodeError:
+        raise Failure(f"{source} is not UTF-8", USAGE) from None
+
+
+def _records(source: Path, lines: Iterator[str], form: _Form) -> Iterator[Record]:
+    return _from_csv(source, lines) if form == "csv" else _from_json(source, lines)
+
+
+def _from_json(source: Path, lines: Iterator[str]) -> Iterator[Record]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            cells = _OBJECT.decode(line)
+        except msgspec.DecodeError as error:
+            raise Failure(f"{source}, line {number}: {error}", USAGE) from None
+        yield Record(f"{source}, line {number}", cells)
+
+
+def _from_csv(source: Path, lines: Iterator[str]) -> Iterator[Record]:
+    csv.field_size_limit(_FIELD_LIMIT)
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, [])
+        for cells in filter(None, reader):
+            where = f"{source}, line {reader.line_num}"
+            if len(cells) != len(header):
+                raise Failure(f"{where}: {len(cells)} cells, {len(header)} headings", USAGE)
+            yield Record(where, dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise Failure(f"{source}, line {reader.line_num}: {error}", USAGE) from None

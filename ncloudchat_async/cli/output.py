@@ -1,0 +1,299 @@
+"""Decides how results are written: JSON lines, JSON, CSV or a table; never where they come from.
+
+No form lets a terminal obey what others wrote: JSON escapes it, CSV and tables show escapes.
+"""
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    Self,
+    TextIO,
+    Union,
+    get_args,
+    get_origin,
+)
+
+import msgspec
+from cyclopts import Group, Parameter
+
+from ncloudchat_async.cli.text import UNSAFE, printable
+from ncloudchat_async.models import Message
+
+__all__ = [
+    "OUTPUT",
+    "Form",
+    "Output",
+    "Row",
+    "Rows",
+    "columns",
+    "flat",
+    "json_text",
+    "print_table",
+    "row_of",
+]
+
+Form = Literal["jsonl", "json", "csv", "table"]
+Row = Mapping[str, object]
+
+# What spreadsheets take for the beginning of a formula, full-width forms too (OWASP, "CSV
+# Injection"); a plain number with a sign is none.
+_FORMULA: Final = re.compile(r"(?![+-]?[0-9.]+\Z)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_WIDE: Final = 10_000
+"""Columns of a table that does not go to a terminal: nothing is cut there."""
+
+
+@Parameter(name="*", group=Group("Output", sort_key=20))
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How results are written to stdout.
+
+    Args:
+        output: `jsonl`: one JSON object per line; `json`: one array; `csv`: with a header, and
+            cells that a spreadsheet would run as a formula guarded by an apostrophe; `table`:
+            for reading.
+        fields: Only these fields, separated by commas; a dot reaches inside: `id,sender.name`.
+    """
+
+    output: Annotated[Form, Parameter(name=("--output", "-o"))] = "jsonl"
+    fields: str | None = None
+
+    def open(self, kind: type | None = None, *, brief: Sequence[str] = ()) -> "Rows":
+        """Begin the output of a command.
+
+        Args:
+            kind: What the rows are made of, for the columns of CSV; None: the first row tells.
+            brief: Columns of a table when the user named none.
+        """
+        names = [name.strip() for name in self.fields.split(",")] if self.fields else []
+        if not names and self.output == "table":
+            names = list(brief)
+        if not names and self.output == "csv" and kind is not None:
+            return Rows(_Csv(sys.stdout, columns(kind)), [])
+        return Rows(_FORMS[self.output](sys.stdout, names), names)
+
+
+OUTPUT: Final = Output()
+
+
+class _Writer(Protocol):
+    def write(self, row: Row) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Rows:
+    """An open output; use it as `with output.open() as rows`."""
+
+    def __init__(self, writer: _Writer, names: Sequence[str]) -> None:
+        self._writer: Final = writer
+        self._names: Final = names
+        self.count: int = 0
+        """Rows written."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+    def write(self, value: object) -> None:
+        """Write one row: a struct of the package, or a mapping."""
+        row = value if isinstance(value, Mapping) else row_of(value)
+        if self._names:
+            cells = flat(row)
+            row = {name: _pick(row, cells, name) for name in self._names}
+        self.count += 1
+        self._writer.write(row)
+
+
+def row_of(value: object) -> dict[str, object]:
+    """Turn a struct into names and values as Python has them, nested structs too."""
+    assert isinstance(value, msgspec.Struct)
+    row = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Message):
+        # The platform sends a text; people and programs want what it says.
+        del row["mentions_everyone_text"]
+        row["mentions_everyone"] = value.mentions_everyone
+    return row
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return row_of(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def flat(row: Row, prefix: str = "") -> dict[str, object]:
+    """Lay nested objects flat: `{"sender": {"id": 1}}` becomes `{"sender.id": 1}`."""
+    cells: dict[str, object] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            cells.update(flat(value, f"{prefix}{name}."))
+        else:
+            cells[prefix + name] = value
+    return cells
+
+
+def _pick(row: Row, cells: Row, name: str) -> object:
+    return cells[name] if name in cells else row.get(name)
+
+
+def columns(kind: type, prefix: str = "") -> list[str]:
+    """Name the columns of a struct's rows, nested ones with dots."""
+    names: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        inner = _struct_in(field.type)
+        name = field.name.removesuffix("_text")
+        names.extend([prefix + name] if inner is None else columns(inner, f"{prefix}{name}."))
+    return names
+
+
+def _struct_in(kind: Any) -> type | None:
+    """Find the struct in a field's type, such as `Sender | None`."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    if get_origin(kind) in {Union, UnionType}:
+        return next(filter(None, map(_struct_in, get_args(kind))), None)
+    return None
+
+
+def json_text(value: object) -> str:
+    """Encode as JSON in which no control or invisible character stands raw."""
+    text = msgspec.json.encode(value).decode()
+    return UNSAFE.sub(lambda match: _json_escape(match[0]), text)
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
+
+
+class _JsonLines:
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        self._stream = stream
+
+    def write(self, row: Row) -> None:
+        self._stream.write(json_text(row) + "\n")
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class _Json:
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        self._stream = stream
+        self._mark = "["
+
+    def write(self, row: Row) -> None:
+        self._stream.write(f"{self._mark}\n{json_text(row)}")
+        self._mark = ","
+
+    def close(self) -> None:
+        self._stream.write("[]\n" if self._mark == "[" else "\n]\n")
+        self._stream.flush()
+
+
+class _Csv:
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._stream = stream
+        self._names = list(names)
+        if names:
+            self._writer.writerow(names)
+
+    def write(self, row: Row) -> None:
+        cells = flat(row)
+        if not self._names:
+            self._names = list(cells)
+            self._writer.writerow(map(_guarded, self._names))
+        self._writer.writerow([_guarded(cell_text(_pick(row, cells, n))) for n in self._names])
+
+    def close(self) -> None:
+        self._stream.flush()
+
+
+class _Table:
+    """Rows are kept until the end, since the columns' widths depend on all of them."""
+
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        self._stream = stream
+        self._names = list(names)
+        self._rows: list[dict[str, object]] = []
+
+    def write(self, row: Row) -> None:
+        cells = flat(row)
+        self._names = self._names or list(cells)
+        self._rows.append({name: _pick(row, cells, name) for name in self._names})
+
+    def close(self) -> None:
+        print_table(
+            self._names,
+            ([cell_text(row.get(n)) for n in self._names] for row in self._rows),
+            self._stream,
+        )
+
+
+_FORMS: Final[Mapping[Form, Callable[[TextIO, Sequence[str]], _Writer]]] = {
+    "jsonl": _JsonLines,
+    "json": _Json,
+    "csv": _Csv,
+    "table": _Table,
+}
+
+
+def cell_text(value: object) -> str:
+    """Write a value into one cell: nothing for None, JSON for lists and objects."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case _:
+            return msgspec.json.encode(value).decode()
+
+
+def _guarded(text: str) -> str:
+    """Keep a spreadsheet from running a cell, and a terminal from obeying it."""
+    # Line breaks and tabs are text like any other in a quoted cell.
+    shown = (
+        "".join(c if c in "\n\t" else printable(c) for c in text) if UNSAFE.search(text) else text
+    )
+    return "'" + shown if _FORMULA.match(shown) else shown
+
+
+def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO) -> None:
+    """Print a table for people; whatever the texts hold, a terminal does not obey it."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in names:
+        table.add_column(Text(printable(name)))
+    for row in rows:
+        table.add_row(*(Text(printable(text)) for text in row))
+    Console(file=stream, width=None if stream.isatty() else _WIDE).print(table)

@@ -1,0 +1,159 @@
+"""Profiles: named credentials in a file that only its owner can read."""
+
+import getpass
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cyclopts import App
+
+from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async.cli.files import replace
+from ncloudchat_async.cli.output import OUTPUT, Output
+
+__all__ = ["Profile", "app", "find_profile", "profiles_path"]
+
+_PATH_VARIABLE: Final = "NCLOUDCHAT_PROFILES"
+_NAME_VARIABLE: Final = "NCLOUDCHAT_PROFILE"
+
+app: Final = App(name="profile", help="Keep credentials under a name.")
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Credentials of one project."""
+
+    project_id: str
+    api_key: str
+    base_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Leave the key out."""
+        return f"Profile(project_id={self.project_id!r})"
+
+
+class _Profiles(msgspec.Struct, frozen=True, kw_only=True):
+    current: str | None = None
+    profiles: dict[str, Profile] = {}
+
+
+def profiles_path() -> Path:
+    """Return where profiles are kept: `NCLOUDCHAT_PROFILES`, else in the user's configuration."""
+    told = os.environ.get(_PATH_VARIABLE)
+    if told:
+        return Path(told)
+    home = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(home) if home else Path.home() / ".config") / "ncloudchat" / "profiles.json"
+
+
+def find_profile(name: str | None) -> Profile | None:
+    """Return the profile to use, or None where the environment has the say.
+
+    A name on the command line comes first, then `NCLOUDCHAT_PROFILE`, then credentials in
+    the environment, then the profile chosen by `profile use`.
+
+    Raises:
+        Failure: There is no such profile, or others could read the file.
+    """
+    name = name or os.environ.get(_NAME_VARIABLE)
+    if name is None and os.environ.get("NCLOUDCHAT_API_KEY"):
+        return None
+    kept = _load()
+    name = name or kept.current
+    if name is None:
+        return None
+    if name not in kept.profiles:
+        raise Failure(f"there is no profile {name!r}; `ncloudchat profile list` shows all", USAGE)
+    return kept.profiles[name]
+
+
+def _load() -> _Profiles:
+    path = profiles_path()
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read()
+    except FileNotFoundError:
+        return _Profiles()
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}", USAGE) from None
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        raise Failure(f"others can read {path}, which holds keys: chmod 600 {path}", USAGE)
+    try:
+        return msgspec.json.decode(content, type=_Profiles)
+    except msgspec.DecodeError:
+        # The decoder's text is left out: it may quote a key.
+        raise Failure(f"{path} is no profile file", USAGE) from None
+
+
+def _store(kept: _Profiles) -> None:
+    path = profiles_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace(path, msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+
+
+@app.command
+def add(name: str, *, project_id: str, base_url: str | None = None) -> int:
+    """Keep a project's credentials under a name; the first one is used from then on.
+
+    The key is asked for at the terminal, or read as one line from a pipe. It is never
+    taken from the command line, where other users of the machine could see it.
+
+    Example: `ncloudchat profile add work --project-id 7d4cb5e8 < key.txt`
+
+    Args:
+        name: What to call it; an existing one is replaced.
+        project_id: The project.
+        base_url: Where the platform is, if not at the documented address.
+    """
+    key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)
+    # A client refuses what cannot be used, before it is kept.
+    Client(project_id, profile.api_key, base_url=base_url, allow_insecure=True)
+    kept = _load()
+    current = kept.current or name
+    _store(_Profiles(current=current, profiles={**kept.profiles, name: profile}))
+    sys.stderr.write(f"profile {name!r} kept in {profiles_path()}\n")
+    return DONE
+
+
+@app.command(name="list")
+def list_(*, output: Output = OUTPUT) -> int:
+    """List the profiles, without their keys.
+
+    Example: `ncloudchat profile list --output table`
+
+    Args:
+        output: How they are written.
+    """
+    kept = _load()
+    with output.open() as rows:
+        for name, profile in kept.profiles.items():
+            rows.write(
+                {
+                    "name": name,
+                    "project_id": profile.project_id,
+                    "base_url": profile.base_url,
+                    "current": name == kept.current,
+                }
+            )
+    return DONE
+
+
+@app.command
+def use(name: str) -> int:
+    """Choose the profile that is used when nothing else says which.
+
+    Example: `ncloudchat profile use work`
+
+    Args:
+        name: The profile.
+    """
+    kept = _load()
+    if name not in kept.profiles:
+        raise Failure(f"there is no profile {name!r}; `ncloudchat profile list` shows all", USAGE)
+    _store(msgspec.structs.replace(kept, current=name))
+    return DONE

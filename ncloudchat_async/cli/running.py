@@ -1,0 +1,73 @@
+"""Decides how a command runs in an event loop, and what signals and a deadline do to it."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Coroutine
+
+from ncloudchat_async.cli.exits import LIMITED
+
+__all__ = ["Interrupts", "run_async"]
+
+
+class Interrupts:
+    """What SIGINT, SIGTERM and the deadline do to a running command.
+
+    The first of them asks the command to stop if it said how (`on_first`), else cancels it;
+    the second one cancels it in any case.
+    """
+
+    def __init__(self, task: asyncio.Task[int]) -> None:
+        self._task = task
+        self._on_first: Callable[[], None] | None = None
+        self.code: int | None = None
+        """Exit code by the first that came: 130, 143, or 4 for the deadline; None so far."""
+
+    def on_first(self, stop: Callable[[], None] | None) -> None:
+        """Say how the command stops in order; None: it cannot any more."""
+        self._on_first = stop
+
+    def receive(self, code: int) -> None:
+        """Take a signal, or the deadline, by the exit code it means."""
+        stop, self._on_first = self._on_first, None
+        self.code = self.code or code
+        if stop is not None:
+            stop()
+        else:
+            self._task.cancel()
+
+
+def run_async(
+    command: Callable[[Interrupts], Coroutine[object, object, int]],
+    *,
+    deadline_s: float | None = None,
+) -> int:
+    """Run a command in an event loop of its own until it ends or something ends it.
+
+    Args:
+        command: The command.
+        deadline_s: Seconds after which it is stopped as by a signal; None: never.
+
+    Returns:
+        Its exit code; that of the signal or the deadline when one cancelled it.
+    """
+
+    async def live() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        interrupts = Interrupts(task)
+        loop = asyncio.get_running_loop()
+        # Windows has none: there Ctrl-C ends the loop with KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, interrupts.receive, 128 + number)
+        if deadline_s is not None:
+            loop.call_later(deadline_s, interrupts.receive, LIMITED)
+        try:
+            return await command(interrupts)
+        except asyncio.CancelledError:
+            if interrupts.code is None:
+                raise
+            return interrupts.code
+
+    return asyncio.run(live())

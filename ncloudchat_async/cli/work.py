@@ -1,0 +1,320 @@
+"""Decides how commands work through lists and ids: output, dry runs, failures, exit codes."""
+
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from cyclopts import Group, Parameter
+from msgspec import UNSET, UnsetType
+
+from ncloudchat_async import Client, NcloudChatError, Retry
+from ncloudchat_async.cli.connect import CONNECTION, Connection, DryClient, PlannedError
+from ncloudchat_async.cli.exits import (
+    AUTHENTICATION,
+    DONE,
+    FAILED,
+    UNKNOWN,
+    USAGE,
+    Failure,
+    code_of,
+)
+from ncloudchat_async.cli.options import Flag, Words
+from ncloudchat_async.cli.output import OUTPUT, Output, Rows
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.prompt import confirm
+from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.text import printable
+from ncloudchat_async.errors import QuotaExceededError
+from ncloudchat_async.paging import Pages, Row
+
+__all__ = [
+    "Change",
+    "Destruction",
+    "Listing",
+    "Noun",
+    "count_rows",
+    "each",
+    "given",
+    "list_rows",
+    "one",
+]
+
+Item = TypeVar("Item")
+RowT = TypeVar("RowT", bound=Row)
+Value = TypeVar("Value")
+
+BULK: Final = Retry(max_retry_after_s=900.0)
+"""A job may wait a quarter of an hour when the platform asks for it."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every command with a connection takes."""
+
+    output: Output = OUTPUT
+    connection: Connection = CONNECTION
+
+
+COMMON: Final = Common()
+
+
+@Parameter(name="*", group=Group("Listing", sort_key=10))
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Which rows of a list, in which order.
+
+    Args:
+        filter: `field=value`, several times for several fields, or a JSON object; the
+            platform compares whole values of the documented fields.
+        sort: A field, with `-` before it for descending: `--sort -created_at`.
+        limit: Rows to stop after.
+    """
+
+    filter: Words = ()
+    sort: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
+    limit: int | None = None
+
+    def fields(self) -> dict[str, object] | None:
+        """Return the filter as the client takes it."""
+        found: dict[str, object] = {}
+        for word in self.filter:
+            if word.lstrip().startswith("{"):
+                try:
+                    found |= msgspec.json.decode(word, type=dict[str, object])
+                except msgspec.DecodeError as error:
+                    raise Failure(f"--filter is no JSON object: {error}", USAGE) from None
+                continue
+            name, equals, value = word.partition("=")
+            if not equals or not name:
+                raise Failure(f"--filter takes field=value or a JSON object, not {word}", USAGE)
+            # Every documented field holds text or a truth value.
+            found[name] = {"true": True, "false": False}.get(value, value)
+        return found or None
+
+
+LISTING: Final = Listing()
+
+
+@Parameter(name="*", group=Group("Safety", sort_key=15))
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """How careful to be.
+
+    Args:
+        dry_run: Check everything and print the requests, but send none.
+    """
+
+    dry_run: Flag = False
+
+
+CHANGE: Final = Change()
+
+
+@Parameter(name="*", group=Group("Safety", sort_key=15))
+@dataclass(frozen=True, kw_only=True)
+class Destruction:
+    """How careful to be.
+
+    Args:
+        dry_run: Check everything and print the requests, but send none.
+        yes: Do not ask before several are gone.
+    """
+
+    dry_run: Flag = False
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"), negative=(), show_default=False)] = False
+
+    def allow(self, verb: str, noun: str, items: Iterable[Item]) -> Collection[Item]:
+        """Ask before more than one item is destroyed, and return the items.
+
+        Raises:
+            Failure: The answer is no, or nobody can be asked.
+        """
+        every = list(items)
+        if len(every) > 1 and not self.dry_run:
+            confirm(f"{verb} {len(every):,} {noun}", yes=self.yes)
+        return every
+
+
+DESTRUCTION: Final = Destruction()
+
+
+class Noun(msgspec.Struct, frozen=True):
+    """How rows of one kind are written."""
+
+    kind: type
+    """Their struct."""
+    plural: str
+    brief: Sequence[str]
+    """Columns of a table when nobody named any."""
+
+    def open(self, output: Output) -> Rows:
+        """Begin the output of such rows."""
+        return output.open(self.kind, brief=self.brief)
+
+
+def given(value: Value | None) -> Value | UnsetType:
+    """Return an option as the client takes it: what was not said stays as it is."""
+    return UNSET if value is None else value
+
+
+def list_rows(
+    make: Callable[[Client], Pages[RowT]],
+    noun: Noun,
+    common: Common,
+    *,
+    keep: Callable[[RowT], bool] = lambda _: True,
+    limit: int | None = None,
+) -> int:
+    """Write the rows of a list as they come: those that are to be kept, `limit` at most."""
+
+    async def run(_: Interrupts) -> int:
+        async with common.connection.client() as chat:
+            with noun.open(common.output) as rows:
+                async with contextlib.aclosing(aiter(make(chat))) as items:
+                    async for item in items:
+                        if limit is not None and rows.count >= limit:
+                            break
+                        if keep(item):
+                            rows.write(item)
+        return DONE
+
+    return run_async(run, deadline_s=common.connection.deadline)
+
+
+def count_rows(count: Callable[[Client], Awaitable[int]], common: Common) -> int:
+    """Write how many rows a list has."""
+
+    async def number(chat: Client) -> dict[str, int]:
+        return {"count": await count(chat)}
+
+    return one(number, None, common)
+
+
+def one(
+    call: Callable[[Client], Awaitable[object]],
+    noun: Noun | None,
+    common: Common,
+    change: Change | Destruction | None = None,
+) -> int:
+    """Make one call and write what it gives."""
+
+    async def run(_: Interrupts) -> int:
+        if change is not None and change.dry_run:
+            with common.output.open() as rows:
+                await _plan(call(DryClient()), rows)
+            return DONE
+        async with common.connection.client() as chat:
+            value = await call(chat)
+        with common.output.open() if noun is None else noun.open(common.output) as rows:
+            rows.write(value)
+        return DONE
+
+    return run_async(run, deadline_s=common.connection.deadline)
+
+
+def each(
+    call: Callable[[Client, Item], Awaitable[object]],
+    items: Iterable[Item],
+    noun: Noun,
+    common: Common,
+    *,
+    change: Change | Destruction | None = None,
+) -> int:
+    """Make a call for every item, a bounded number at once, and write what they give.
+
+    One failure does not stop the rest, unless every further call would fail too. What failed
+    is named on stderr. After a signal or the deadline no further call begins.
+
+    Returns:
+        0; 1 when some failed, 5 when for some nobody knows; what a fatal error means.
+    """
+
+    async def run(interrupts: Interrupts) -> int:
+        if change is not None and change.dry_run:
+            with common.output.open() as rows:
+                for item in items:
+                    await _plan(call(DryClient(), item), rows)
+            return DONE
+        async with common.connection.client() as chat:
+            with noun.open(common.output) as rows:
+                if isinstance(items, Collection) and len(items) == 1:
+                    _write(rows, await call(chat, *items))
+                    return DONE
+                view = chat.with_options(priority="bulk", deadline_s=None, retry=BULK)
+                return await _Bulk(noun, rows, interrupts).run(view, call, items)
+
+    return run_async(run, deadline_s=common.connection.deadline)
+
+
+async def _plan(call: Awaitable[object], rows: Rows) -> None:
+    """Write the request that a call on a `DryClient` would have sent."""
+    try:
+        await call
+    except PlannedError as planned:
+        rows.write(planned.row)
+
+
+def _write(rows: Rows, value: object) -> None:
+    """Write what a call gave: one row, or several."""
+    for row in value if isinstance(value, Sequence) else (value,):
+        rows.write(row)
+
+
+class _Bulk:
+    """A run over many items."""
+
+    def __init__(self, noun: Noun, rows: Rows, interrupts: Interrupts) -> None:
+        self._noun = noun
+        self._rows = rows
+        self._interrupts = interrupts
+        self._failed = 0
+        self._unknown = 0
+        self._fatal: NcloudChatError | None = None
+
+    async def run(
+        self, chat: Client, call: Callable[[Client, Item], Awaitable[object]], items: Iterable[Item]
+    ) -> int:
+        total = len(items) if isinstance(items, Collection) else None
+        results = chat.run_many(lambda item: call(chat, item), items)
+        self._interrupts.on_first(results.stop)
+        # On a terminal the rows themselves show how far it came.
+        with Progress(quiet=sys.stdout.isatty()) as progress:
+            progress.stage(self._noun.plural, total)
+            async with results:
+                async for result in results:
+                    if isinstance(result.error, NcloudChatError):
+                        self._note(result.item, result.error)
+                        if self._fatal is not None:
+                            results.stop()
+                    else:
+                        _write(self._rows, result.value)
+                    progress.advance()
+        return self._code()
+
+    def _note(self, item: object, error: NcloudChatError) -> None:
+        """Count a failure, and name it."""
+        self._unknown += error.applied == "unknown"
+        self._failed += error.applied != "unknown"
+        if code_of(error) == AUTHENTICATION or isinstance(error, QuotaExceededError):
+            self._fatal = error
+        sys.stderr.write(printable(f"{_name_of(item)}: {error}") + "\n")
+
+    def _code(self) -> int:
+        if self._interrupts.code is not None:
+            return self._interrupts.code
+        if self._fatal is not None:
+            return code_of(self._fatal)
+        return UNKNOWN if self._unknown else FAILED if self._failed else DONE
+
+
+def _name_of(item: object) -> str:
+    """Name an item for people: its id, or its ids, or its name."""
+    if isinstance(item, Mapping):
+        return str(item.get("name", ""))
+    if isinstance(item, tuple):
+        return " ".join(part for part in item if isinstance(part, str)) or f"{len(item)} pairs"
+    return str(item)

@@ -1,0 +1,58 @@
+"""Decides how files are made: for their owner only, anew, and never through a link."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ncloudchat_async.errors import ArchiveError
+
+__all__ = ["PathLike", "check_plain", "create_private", "write_private"]
+
+PathLike = str | os.PathLike[str]
+
+_CREATE = os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+def create_private(path: PathLike) -> None:
+    """Make an empty file of mode 0600.
+
+    Raises:
+        ArchiveError: Something has this name already, or the file cannot be made.
+    """
+    os.close(_open(path, os.O_WRONLY))
+
+
+def write_private(path: PathLike) -> BinaryIO:
+    """Make a file of mode 0600 and open it for writing; the caller closes it.
+
+    Raises:
+        ArchiveError: Something has this name already, or the file cannot be made.
+    """
+    return os.fdopen(_open(path, os.O_RDWR), "w+b")
+
+
+def check_plain(path: PathLike) -> bool:
+    """Say whether a plain file has this name; False when nothing has.
+
+    Raises:
+        ArchiveError: It is a link, a directory or a device.
+    """
+    try:
+        mode = Path(path).lstat().st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be used: {error.strerror}") from error
+    if not stat.S_ISREG(mode):
+        raise ArchiveError(f"{path} is not a plain file")
+    return True
+
+
+def _open(path: PathLike, flags: int) -> int:
+    try:
+        return os.open(path, flags | _CREATE, 0o600)
+    except FileExistsError as error:
+        raise ArchiveError(f"{path} exists already: name another file or remove it") from error
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be made: {error.strerror}") from error

@@ -1,0 +1,231 @@
+"""Decides what is kept of each row: its JSON as it came, and columns to search and join by.
+
+A row is never refused for a field that is not as documented: that field's column stays
+empty, and the JSON has what came. Only a row without an id cannot be kept.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from ncloudchat_async.errors import DecodeError
+from ncloudchat_async.models import Channel, Member, Message, Subscription
+from ncloudchat_async.resources.channels import Channels
+from ncloudchat_async.resources.members import Members
+from ncloudchat_async.resources.messages import Messages
+from ncloudchat_async.resources.subscriptions import Subscriptions
+from ncloudchat_async.wire.endpoint import Endpoint, Request
+
+__all__ = [
+    "CHANNELS",
+    "MEMBERS",
+    "MESSAGES",
+    "NOUNS",
+    "SUBSCRIPTIONS",
+    "Noun",
+    "RawRow",
+    "Value",
+    "plain_row",
+    "read_row",
+]
+
+Value = str | int | None
+ModelT = TypeVar("ModelT", Channel, Member, Message, Subscription)
+
+_PLAIN = msgspec.json.Decoder(dict[str, Any])
+
+_LONGEST_NUMBER = 18
+"""Digits that fit a column of 64 bits."""
+
+
+class RawRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of a list as it came, ready to be written."""
+
+    id: str
+    created_ms: int | None
+    """Milliseconds since 1970."""
+    values: tuple[Value, ...]
+    """The noun's own columns."""
+    raw: str
+    """The JSON of the platform, unchanged but for bytes that are no UTF-8."""
+
+
+class Noun:
+    """One kind of row: where it is listed, and how it is kept.
+
+    Args:
+        name: Its table, and its name in reports.
+        listing: The endpoint that lists it.
+        sort: The field to sort by for the time of creation.
+        model: What a row decodes to.
+        columns: Columns beside those that every noun has.
+        values: Gives the values of these columns.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listing: Endpoint[list[ModelT]],
+        sort: str,
+        *,
+        model: type[ModelT],
+        columns: tuple[str, ...],
+        values: Callable[[ModelT], tuple[Value, ...]],
+    ) -> None:
+        self.name = name
+        # The same call, its rows left as they are.
+        self.endpoint: Endpoint[list[msgspec.Raw]] = Endpoint(
+            listing.method, listing.path, list[msgspec.Raw], name=listing.name
+        )
+        self.sort = sort
+        self.columns = columns
+        self._model: type[Any] = model
+        self._values: Callable[[Any], tuple[Value, ...]] = values
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(model)
+
+    def request(self, query: Mapping[str, str], channel_id: str) -> Request[list[msgspec.Raw]]:
+        """Ask for a page.
+
+        Args:
+            query: As every list has it.
+            channel_id: For messages; the others are not listed by channel.
+
+        Raises:
+            ConfigError: The id is none that a path can carry.
+        """
+        if "{" in self.endpoint.path:
+            return self.endpoint(query=query, channel_id=channel_id)
+        return self.endpoint(query=query)
+
+    def read(self, raw: msgspec.Raw) -> RawRow:
+        """Take a row of a list apart.
+
+        Raises:
+            DecodeError: It has no id.
+        """
+        try:
+            row = self._decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            row = read_row(self._model, str(raw, "utf-8", "replace"))
+        return RawRow(row.id, _created_ms(row), self._values(row), str(raw, "utf-8", "replace"))
+
+
+def read_row(model: type[ModelT], raw: str) -> ModelT:
+    """Decode a row, leaving out the fields that are not as documented.
+
+    Raises:
+        DecodeError: It has no id.
+    """
+    try:
+        return msgspec.json.decode(raw, type=model)
+    except msgspec.DecodeError:
+        pass
+    plain = plain_row(raw)
+    if not isinstance(plain.get("id"), str):
+        raise DecodeError(f"a row of {model.__name__} has no id")
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(model):
+        if field.encode_name not in plain:
+            continue
+        try:
+            fields[field.name] = msgspec.convert(plain[field.encode_name], field.type, strict=False)
+        except (msgspec.ValidationError, ValueError):
+            continue
+    return model(**fields)
+
+
+def plain_row(raw: str) -> dict[str, Any]:
+    """Decode a row to plain values; empty when it is no object."""
+    try:
+        return _PLAIN.decode(raw)
+    except msgspec.DecodeError:
+        pass
+    try:
+        # The standard parser takes lone surrogates, which no file can hold: "?" replaces them.
+        text = json.dumps(json.loads(raw), ensure_ascii=False)
+        return _PLAIN.decode(text.encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _created_ms(row: Member | Channel | Subscription | Message) -> int | None:
+    created = row.created_at
+    if created is None and isinstance(row, Message):
+        created = row.sent_at
+        if created is None:
+            return _number(row.sort_id)
+    return None if created is None else _ms(created)
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > _LONGEST_NUMBER:
+        return None
+    return int(text)
+
+
+def _member(row: Member) -> tuple[Value, ...]:
+    return row.name, row.online, row.deleted
+
+
+def _channel(row: Channel) -> tuple[Value, ...]:
+    return row.name, row.type, row.unique_id or None, row.disabled
+
+
+def _subscription(row: Subscription) -> tuple[Value, ...]:
+    return row.channel_id, row.user_id, row.online
+
+
+def _message(row: Message) -> tuple[Value, ...]:
+    sender, file = row.sender, row.attachment
+    has_file = file is not None and bool(file.name or file.url)
+    return (
+        _number(row.sort_id),
+        sender.id if sender is not None else None,
+        sender.name if sender is not None else None,
+        row.content,
+        file.name if file is not None and has_file else None,
+        int(has_file or row.message_type == "file"),
+    )
+
+
+MEMBERS = Noun(
+    "members",
+    Members._LIST,
+    Members._created,
+    model=Member,
+    columns=("name", "online", "deleted"),
+    values=_member,
+)
+CHANNELS = Noun(
+    "channels",
+    Channels._LIST,
+    Channels._created,
+    model=Channel,
+    columns=("name", "type", "unique_id", "disabled"),
+    values=_channel,
+)
+SUBSCRIPTIONS = Noun(
+    "subscriptions",
+    Subscriptions._LIST,
+    Subscriptions._created,
+    model=Subscription,
+    columns=("channel_id", "user_id", "online"),
+    values=_subscription,
+)
+MESSAGES = Noun(
+    "messages",
+    Messages._LIST,
+    Messages._created,
+    model=Message,
+    columns=("sort_id", "sender_id", "sender_name", "content", "file_name", "has_file"),
+    values=_message,
+)
+NOUNS = (MEMBERS, CHANNELS, SUBSCRIPTIONS)
+"""The nouns that are listed once; messages are listed channel by channel."""

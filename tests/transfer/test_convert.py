@@ -1,0 +1,191 @@
+"""Tables hold what the archive holds, and no cell becomes a formula."""
+
+import csv
+import io
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncloudchat_async import Client
+from ncloudchat_async.emulator import Emulator
+from ncloudchat_async.errors import ArchiveError, ConfigError
+from ncloudchat_async.models import Member, Message
+from ncloudchat_async.transfer import convert, export_project
+from ncloudchat_async.transfer.columns import columns_of
+from ncloudchat_async.transfer.convert import guarded
+from tests.transfer.conftest import rows
+from tests.transfer.test_export import mode
+
+HOSTILE = [
+    "=1+1",
+    " =cmd|' /C calc'!A0",
+    "+49 30",
+    "@SUM(A1)",
+    "-",
+    "\tx",
+    "\uff1dA1",
+    'quote " comma , line\r\nbreak',
+    "\u2028\u2029\u202e\x1b[2J",
+    "\x00nul",
+    "'",
+    "말 🎉",
+    "",
+]
+
+
+@pytest.fixture
+async def archive(emulator: Emulator, chat: Client, path: Path) -> Path:
+    """An archive of what people write when they mean harm."""
+    emulator.seed(members=3, channels=1)
+    (channel,) = [row.id async for row in chat.channels.list()]
+    emulator.add_rows(
+        "messages",
+        [
+            {
+                "channel_id": channel,
+                "content": text,
+                "sender": {"id": "u", "name": text, "profile": ""},
+            }
+            for text in HOSTILE
+        ],
+    )
+    await export_project(chat, path)
+    return path
+
+
+def table(path: Path, **options: Any) -> bytes:
+    """What a conversion writes."""
+    out = io.BytesIO()
+    report = convert(path, out, **options)
+    assert report.rows == len(HOSTILE) or options["noun"] != "messages"
+    return out.getvalue()
+
+
+async def test_raw_json_lines_are_what_the_platform_sent(archive: Path) -> None:
+    """Nothing is lost or added, and every object has a line of its own."""
+    lines = table(archive, format="jsonl", raw=True).decode().removesuffix("\n").split("\n")
+    assert lines == [row[0] for row in rows(archive, "SELECT raw FROM messages ORDER BY seq")]
+
+
+async def test_json_lines_have_the_names_of_the_structs(archive: Path) -> None:
+    """A line is an object with flat names, the same for every row."""
+    found = [json.loads(line) for line in table(archive, format="jsonl").split(b"\n")[:-1]]
+    assert [row["content"] for row in found] == HOSTILE
+    assert [row["sender_name"] for row in found] == HOSTILE
+    assert set(found[0]) == {column.name for column in columns_of("messages")}
+    assert {"is_express", "attachment_url", "sent_at", "deleted_since"} <= set(found[0])
+
+
+@pytest.mark.parametrize("raw", [False, True])
+async def test_a_csv_comes_back_as_it_was_but_for_the_guard(archive: Path, raw: bool) -> None:
+    """Reading a CSV gives the texts; unguarded they are lossless."""
+    text = table(archive, format="csv", raw=raw).decode()
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["content"] for row in found] == [text if raw else guarded(text) for text in HOSTILE]
+    assert ("raw" in found[0]) is raw
+    if raw:
+        assert [json.loads(row["raw"])["content"] for row in found] == HOSTILE
+
+
+async def test_a_byte_order_mark_is_for_excel(archive: Path) -> None:
+    """The mark comes once, and only when asked for."""
+    marked = table(archive, format="csv", bom=True)
+    assert marked == b"\xef\xbb\xbf" + table(archive, format="csv")
+    with pytest.raises(ConfigError, match="byte order mark"):
+        table(archive, format="jsonl", bom=True)
+
+
+@given(st.text())
+def test_no_guarded_text_begins_like_a_formula(text: str) -> None:
+    """Whatever is written, the cell is a text; and the text is still in it."""
+    cell = guarded(text)
+    assert cell.lstrip(" ")[:1] not in set("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+    assert cell in (text, "'" + text)
+
+
+async def test_parquet_has_typed_columns(archive: Path) -> None:
+    """Times are times and texts are texts in the Parquet table."""
+    data = table(archive, format="parquet", raw=True)
+    read: Any = import_module("pyarrow.parquet").read_table(io.BytesIO(data))
+    assert read.column("content").to_pylist() == HOSTILE
+    sent = read.column("sent_at").to_pylist()[0]
+    assert abs((datetime.now(UTC) - sent).total_seconds()) < 600
+    kinds = {field.name: str(field.type) for field in read.schema}
+    assert kinds["sent_at"] == "timestamp[ms, tz=UTC]"
+    assert kinds["mentions"] == "list<element: string>"
+    assert (kinds["is_express"], kinds["attachment_size"]) == ("bool", "double")
+    assert json.loads(read.column("raw").to_pylist()[0])["content"] == HOSTILE[0]
+
+
+@pytest.mark.parametrize("noun", ["members", "channels", "subscriptions", "messages"])
+@pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
+async def test_every_noun_has_every_form(archive: Path, noun: str, format: str) -> None:  # noqa: A002 - the word of the function
+    """No noun is left out, and an empty table is one with columns."""
+    data = table(archive, noun=noun, format=format)
+    if format == "csv":
+        (count,) = rows(archive, f"SELECT count(*) FROM {noun}")[0]
+        assert len(list(csv.reader(io.StringIO(data.decode(), newline="")))) == 1 + count
+
+
+def test_columns_follow_the_structs() -> None:
+    """Each field of a struct is a column, nested ones by their path on the wire."""
+    by_name = {column.name: column for column in columns_of("messages")}
+    assert by_name["sender_name"].path == ("sender", "name")
+    assert by_name["attachment_name"].path == ("attachment_filenames", "name")
+    assert by_name["sent_at"].path == ("sended_at",)
+    assert {f.name for f in msgspec.structs.fields(Message)} - set(by_name) == {
+        "sender",
+        "admin",
+        "attachment",
+    }
+    members = {column.name: column.kind for column in columns_of("members")}
+    assert {f.name for f in msgspec.structs.fields(Member)} - set(members) == {"notifications"}
+    assert (members["memberblock_id"], members["device_type"]) == ("json", "texts")
+
+
+async def test_values_of_another_type_leave_their_cell_empty(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """A field that is not as documented costs one cell."""
+    odd = '{"id":"x-1","name":7,"online":"yes","created_at":"soon","device_type":["a",1],"push":1}'
+    write(archive, odd)
+    (found,) = (
+        row
+        for line in table(archive, noun="members", format="jsonl").split(b"\n")[:-1]
+        if (row := json.loads(line))["id"] == "x-1"
+    )
+    assert (found["name"], found["online"], found["created_at"]) == ("7", None, None)
+    assert found["device_type"] == ["a", "1"]
+    assert table(archive, noun="members", format="parquet")
+
+
+def write(path: Path, raw: str) -> None:
+    """Put a member into an archive as an export would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("INSERT INTO members (id, seen, raw) VALUES ('x-1', 1, ?)", (raw,))
+
+
+async def test_a_file_is_made_anew_and_for_its_owner(archive: Path, tmp_path: Path) -> None:
+    """Nothing is overwritten, and nothing is written through a link."""
+    out = tmp_path / "table.csv"
+    convert(archive, out, format="csv")
+    assert mode(out) == 0o600
+    link(tmp_path / "link", tmp_path / "elsewhere")
+    for taken in (out, tmp_path / "link", tmp_path):
+        with pytest.raises(ArchiveError):
+            convert(archive, taken, format="csv")
+    assert mode(out) == 0o600
+
+
+def link(name: Path, target: Path) -> None:
+    """Make a link to nowhere."""
+    name.symlink_to(target)

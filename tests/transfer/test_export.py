@@ -1,0 +1,338 @@
+"""An export holds what the project holds, whatever happens on the way."""
+
+import random
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from ncloudchat_async import Client
+from ncloudchat_async.emulator import Emulator, Fault, ListCall
+from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError
+from ncloudchat_async.transfer import Progress, describe, export_project, verify
+from tests.transfer.conftest import content, open_client, rows
+
+HOUR = timedelta(hours=1)
+
+
+async def test_every_row_is_in_the_archive_as_it_came(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """All nouns are read to their end, and the platform's JSON is kept."""
+    emulator.seed(members=230, channels=3, messages_per_channel=250, subscriptions=120)
+    told: list[Progress] = []
+    report = await export_project(chat, path, on_progress=told.append)
+    assert (report.members, report.channels, report.subscriptions) == (230, 3, 120)
+    assert (report.messages, report.new_messages, report.gone, report.failures) == (750, 750, 0, ())
+    assert told[-1] == Progress("messages", 3, 3, 230 + 3 + 120 + 750 + 3)
+    channel = await chat.channels.list().first()
+    assert channel is not None
+    expected = [message.id async for message in chat.messages.list(channel.id)]
+    query = "SELECT id, raw FROM messages WHERE channel_id = ? ORDER BY sort_id"
+    found = rows(path, query, channel.id)
+    assert [row[0] for row in found] == expected
+    raw = msgspec.json.decode(found[0][1])
+    assert raw["attachment_filenames"] == {"name": "", "size": 0, "type": "text", "url": ""}
+    info = describe(path)
+    assert (info.project_id, info.messages, info.interrupted) == ("old-project", 750, False)
+
+
+async def test_fields_that_nobody_knows_survive(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """The archive keeps what the platform may send one day."""
+    body = '[{"id":"m-1","name":"Kim","created_at":"not a time","zodiac":{"sign":[1,2.50]}}]'
+    emulator.faults.add(Fault("listMembers", "status", status=200, body=body, nth=1))
+    await export_project(chat, path)
+    assert rows(path, "SELECT id, name, created_ms, raw FROM members") == [
+        ("m-1", "Kim", None, body[1:-1])
+    ]
+
+
+async def test_a_later_export_fetches_only_what_is_new(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Messages that are there are not fetched again, but for the look-back."""
+    seeded = emulator.seed(channels=4, messages_per_channel=1_000)
+    first = await export_project(chat, path)
+    news = [await chat.messages.send(seeded.channel_ids[2], f"news {n}") for n in range(3)]
+    report = await export_project(chat, path, look_back=timedelta(seconds=5))
+    assert (report.new_messages, report.messages) == (3, 4_003)
+    assert report.requests < 15 < first.requests
+    assert {row[0] for row in rows(path, "SELECT id FROM messages WHERE seq > 4000")} == {
+        message.id for message in news
+    }
+
+
+async def test_a_message_that_came_late_is_found_by_looking_back(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Rows dated before the newest one are found within the look-back, and no further."""
+    (channel,) = emulator.seed(channels=1, messages_per_channel=200).channel_ids
+    await export_project(chat, path)
+    newest = rows(path, "SELECT max(created_ms) FROM messages")[0][0] / 1000
+    late = [{"channel_id": channel, "content": "late", "created_at": newest - 30}]
+    late += [{"channel_id": channel, "content": "too late", "created_at": newest - 190}]
+    emulator.add_rows("messages", late)
+    await export_project(chat, path, look_back=timedelta(seconds=60))
+    found = rows(path, "SELECT content FROM messages WHERE content LIKE '%late'")
+    assert found == [("late",)]
+
+
+async def test_since_leaves_old_messages_out_and_nothing_after(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """The first export begins at `since`; later ones join it without a gap."""
+    (channel,) = emulator.seed(channels=1, messages_per_channel=500).channel_ids
+    begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=300)
+    await export_project(chat, path, since=begin)
+    kept = rows(
+        path, "SELECT count(*) FROM messages WHERE created_ms >= ?", begin.timestamp() * 1000
+    )
+    assert kept == [(200,)]
+    await chat.messages.send(channel, "news")
+    await export_project(chat, path, since=datetime.now(UTC) + HOUR)
+    assert rows(path, "SELECT count(*) FROM messages WHERE content = 'news'") == [(1,)]
+    await export_project(chat, path, complete=True)
+    assert rows(path, "SELECT count(*) FROM messages") == [(501,)]
+
+
+async def test_deleted_rows_are_marked_and_kept(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """What is gone stays in the archive with the moment that was noticed."""
+    seeded = emulator.seed(members=3, channels=2, messages_per_channel=300)
+    await export_project(chat, path)
+    kept, dropped = seeded.channel_ids
+    old, young = rows(
+        path,
+        "SELECT min(id), max(id) FROM messages WHERE channel_id = ?",
+        kept,
+    )[0]
+    await chat.messages.delete(kept, old)
+    await chat.messages.delete(kept, young)
+    await chat.channels.delete(dropped)
+    report = await export_project(chat, path, look_back=timedelta(seconds=10))
+    gone = "SELECT count(*) FROM messages WHERE gone_ms IS NOT NULL AND channel_id = ?"
+    assert (rows(path, gone, kept), rows(path, gone, dropped)) == ([(1,)], [(300,)])
+    assert (report.gone, report.channels, report.messages) == (302, 1, 299)
+    report = await export_project(chat, path, complete=True)
+    assert (rows(path, gone, kept), report.gone) == ([(2,)], 1)
+    assert rows(path, "SELECT count(*) FROM messages") == [(600,)]
+
+
+async def test_rows_that_stay_are_exported_once_while_others_come_and_go(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A list that moves while it is read hides no row that exists throughout."""
+    seeded = emulator.seed(members=300, channels=3, messages_per_channel=600)
+    chance = random.Random(5)
+    doomed = [
+        row.id
+        for channel in seeded.channel_ids
+        for row in await chat.messages.list(channel).to_list()
+        if chance.random() < 0.2
+    ]
+    stay = {
+        row.id
+        for channel in seeded.channel_ids
+        for row in await chat.messages.list(channel).to_list()
+    } - set(doomed)
+    chance.shuffle(doomed)
+
+    def move(_: ListCall) -> None:
+        for _number in range(3):
+            if doomed:
+                emulator.remove_row("messages", doomed.pop())
+        channel = chance.choice(seeded.channel_ids)
+        at = 1_751_328_000 + chance.randrange(600)
+        emulator.add_rows(
+            "messages", [{"channel_id": channel, "content": "between", "created_at": at}]
+        )
+
+    emulator.on_list = move
+    await export_project(chat, path)
+    found = {row[0] for row in rows(path, "SELECT id FROM messages")}
+    assert stay <= found
+
+
+async def test_a_channel_that_cannot_be_read_is_named_and_the_rest_goes_on(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """One refused channel costs only its own messages, and the next export fetches them."""
+    emulator.seed(channels=5, messages_per_channel=120)
+    refusal = '{"error":{"errorCode":"210","message":"Permission denied"}}'
+    emulator.faults.add(Fault("listMessages", "status", status=403, body=refusal, nth=2))
+    report = await export_project(chat, path, max_in_flight=1)
+    (failure,) = report.failures
+    assert failure.noun == "messages"
+    assert failure.reason.startswith("PermissionDeniedError: Messages.list: Permission denied")
+    assert report.messages >= 480
+    emulator.faults.clear()
+    report = await export_project(chat, path, look_back=timedelta(0))
+    assert (report.messages, report.failures) == (600, ())
+
+
+async def test_a_channel_deleted_on_the_way_is_named(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Half a channel is never taken for a whole one without a word."""
+    seeded = emulator.seed(channels=2, messages_per_channel=500)
+    doomed = seeded.channel_ids[1]
+
+    def delete(call: ListCall) -> None:
+        if doomed in call.ids and msgspec.json.decode(call.query["option"])["offset"] >= 200:
+            emulator.on_list = None
+            emulator.remove_row("channels", doomed)
+
+    emulator.on_list = delete
+    report = await export_project(chat, path, max_in_flight=1)
+    (failure,) = report.failures
+    assert (failure.noun, failure.id) == ("channels", doomed)
+    assert (report.channels, report.messages) == (1, 500)
+
+
+async def test_an_interrupted_export_goes_on_where_it_ended(
+    emulator: Emulator, chat: Client, path: Path, tmp_path: Path
+) -> None:
+    """What was read before a refused key is not read again, and the end is the same."""
+    emulator.seed(members=150, channels=3, messages_per_channel=700, subscriptions=50)
+    whole = tmp_path / "whole"
+    full = await export_project(chat, whole)
+    refused = '{"status":-4,"message":"disabled"}'
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=refused, nth=12))
+    with pytest.raises(NcloudChatError, match="disabled"):
+        await export_project(chat, path, max_in_flight=1)
+    assert describe(path).interrupted
+    emulator.faults.clear()
+    report = await export_project(chat, path)
+    assert report.resumed
+    assert report.new_messages == 2_100
+    assert report.requests < full.requests - 5
+    assert content(path) == content(whole)
+
+
+async def test_options_of_an_interrupted_export_bind_only_that_one(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Asked for something else, an export begins anew and still holds everything."""
+    emulator.seed(channels=2, messages_per_channel=300)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-5}', nth=3))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path)
+    emulator.faults.clear()
+    report = await export_project(chat, path, complete=True)
+    assert (report.resumed, report.messages) == (False, 600)
+
+
+async def test_an_archive_belongs_to_one_project(
+    emulator: Emulator, chat: Client, other: Emulator, path: Path
+) -> None:
+    """Rows of another project are refused before any is asked for."""
+    await export_project(chat, path)
+    async with open_client(other) as stranger:
+        with pytest.raises(ArchiveError, match="archive of project old-project"):
+            await export_project(stranger, path)
+    assert other.stats.requests == 0
+
+
+async def test_two_exports_into_one_archive_exclude_each_other(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """The second one is told, and the first is not disturbed."""
+    emulator.seed(channels=1, messages_per_channel=50)
+    told: list[str] = []
+
+    async def again() -> None:
+        with pytest.raises(ArchiveError, match="in use"):
+            await export_project(chat, path)
+        told.append("refused")
+
+    def once(progress: Progress) -> None:
+        if not told:
+            told.append(progress.stage)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: export_project(chat, path, on_progress=once))
+        while not told:
+            await anyio.lowlevel.checkpoint()
+        await again()
+    assert told[-1] == "refused"
+    assert describe(path).messages == 50
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "text"])
+async def test_only_an_archive_is_written_to(
+    chat: Client, path: Path, tmp_path: Path, kind: str
+) -> None:
+    """Nothing is written through a link or into a file of something else."""
+    target = put(kind, path, tmp_path)
+    with pytest.raises(ArchiveError):
+        await export_project(chat, path)
+    assert not is_there(target)
+
+
+def put(kind: str, path: Path, directory: Path) -> Path:
+    """Let something stand where the archive should be; a link to what is returned."""
+    target = directory / "target"
+    if kind == "link":
+        path.symlink_to(target)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.write_text("SQLite format 3? No: a diary. " * 100)
+    return target
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything has this name."""
+    return path.exists()
+
+
+async def test_an_archive_is_for_its_owner_only(chat: Client, path: Path) -> None:
+    """Nobody else can read what people wrote, and one file is left."""
+    await export_project(chat, path)
+    assert mode(path) == 0o600
+    assert names(path.parent) == [path]
+
+
+def mode(path: Path) -> int:
+    """Who may do what with a file."""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def names(directory: Path) -> list[Path]:
+    """What is in a directory."""
+    return list(directory.iterdir())
+
+
+async def test_a_since_without_a_time_zone_is_refused(chat: Client, path: Path) -> None:
+    """A moment that is not known cannot be a border."""
+    with pytest.raises(ConfigError, match="time zone"):
+        await export_project(chat, path, since=datetime(2025, 7, 1))  # noqa: DTZ001 - the point
+    assert not is_there(path)
+
+
+async def test_verify_finds_what_differs(emulator: Emulator, chat: Client, path: Path) -> None:
+    """An archive and its project are equal until something changes."""
+    seeded = emulator.seed(members=5, channels=3, messages_per_channel=150, subscriptions=6)
+    await export_project(chat, path)
+    assert (await verify(path, chat)).equal
+    one, two, three = seeded.channel_ids
+    newest = rows(path, "SELECT max(id) FROM messages WHERE channel_id = ?", one)[0][0]
+    await chat.messages.delete(one, newest)
+    sent = await chat.messages.send(two, "more")
+    await chat.channels.delete(three)
+    await chat.members.update("member-000001", name="Renamed")
+    found = await verify(path, chat)
+    assert not found.equal
+    assert found.members.examples == ("different member-000001",)
+    assert found.channels.examples == (f"missing {three}",)
+    by_channel = {one.channel_id: one for one in found.differing}
+    assert set(by_channel) == {one, two}
+    assert by_channel[one].examples == (f"missing {newest}",)
+    assert by_channel[two].examples == (f"extra {sent.id}",)
+    assert (found.messages.missing, found.messages.extra) == (1, 1)

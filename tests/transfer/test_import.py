@@ -1,0 +1,289 @@
+"""An import carries everything over once, keeps the order, and names what it cannot do."""
+
+from pathlib import Path
+
+import pytest
+
+from ncloudchat_async import Client
+from ncloudchat_async.emulator import Emulator, Fault
+from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError
+from ncloudchat_async.transfer import (
+    Progress,
+    export_project,
+    forecast_import,
+    import_project,
+    verify,
+)
+from tests.transfer.conftest import rows
+from tests.transfer.test_export import names
+
+SETTLE_S = 0.05
+
+
+def fill(emulator: Emulator) -> None:
+    """An old project with something of everything."""
+    emulator.add_rows(
+        "members",
+        [
+            {"id": "kim-1", "name": "김철수", "customField": "{age: 20}", "profile": "http://x/y"},
+            {"id": "lee-1", "name": "Lee", "notifications": {"token": "t", "night": True}},
+            {"id": "gone-1", "name": "Gone", "deleted": True},
+        ],
+    )
+    emulator.add_rows(
+        "channels",
+        [
+            {"id": "c-1", "name": "공지", "unique_id": "notice", "created_at": 1},
+            {
+                "id": "c-2",
+                "name": "Closed",
+                "created_at": 2,
+                "mutes": True,
+                "disabled": True,
+                "push": False,
+                "type": "PRIVATE",
+                "members": ["kim-1"],
+            },
+        ],
+    )
+    sender = {"id": "kim-1", "name": "김철수", "profile": ""}
+    emulator.add_rows(
+        "messages",
+        [
+            {
+                "channel_id": f"c-{number % 2 + 1}",
+                "content": f"말 {number // 4}",
+                "sender": sender,
+                "created_at": 1_751_328_000 + number,
+            }
+            for number in range(40)
+        ],
+    )
+
+
+async def test_a_project_comes_over_whole(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """Exported and imported, the new project says what the old one said."""
+    fill(emulator)
+    other.settings = other.settings.but(closed_channels="refuse")
+    await export_project(chat, path)
+    told: list[Progress] = []
+    report = await import_project(new_chat, path, on_progress=told.append)
+    assert (report.members_registered, report.channels_created) == (2, 2)
+    assert (report.messages_sent, report.failures) == (40, [])
+    assert {one.stage for one in told} == {"members", "channels", "messages", "settings"}
+    for left in (path, chat):
+        found = await verify(left, new_chat)
+        assert found.equal, found
+        assert (found.same_project, found.messages.left) == (False, 40)
+    closed = await new_chat.channels.list(filter={"name": "Closed"}).first()
+    assert closed is not None
+    assert (closed.mutes, closed.disabled, closed.push) == (True, True, False)
+    assert (closed.unique_id, closed.members) == ("c-2", ("kim-1",))
+    first = await new_chat.messages.list(closed.id).first()
+    assert first is not None
+    assert first.content == "[2025-07-01 09:00:01+09:00 김철수] 말 0"
+    assert names(path.parent) == [path]
+
+
+async def test_what_is_there_is_not_done_again(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A second import sends nothing, a later export adds only what is new."""
+    fill(emulator)
+    await export_project(chat, path)
+    await import_project(new_chat, path)
+    before = dict(other.stats.by_operation)
+    report = await import_project(new_chat, path)
+    after = other.stats.by_operation
+    assert (report.members_existing, report.channels_matched, report.messages_sent) == (2, 2, 0)
+    changing = ("registerMember", "createChannel", "sendMessage", "updateChannel")
+    assert [after[name] for name in changing] == [before[name] for name in changing]
+    await chat.messages.send("c-1", "news")
+    await export_project(chat, path)
+    report = await import_project(new_chat, path)
+    assert (report.messages_sent, report.failures) == (1, [])
+    assert (await verify(path, new_chat)).equal
+
+
+async def test_existing_members_are_updated_when_asked(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A member that is there keeps its name unless told otherwise."""
+    fill(emulator)
+    other.add_rows("members", [{"id": "kim-1", "name": "Old"}])
+    await export_project(chat, path)
+    await import_project(new_chat, path)
+    assert (await new_chat.members.get("kim-1")).name == "Old"
+    assert not (await verify(path, new_chat)).equal
+    report = await import_project(new_chat, path, existing="update")
+    assert report.members_updated == 2
+    assert (await new_chat.members.get("kim-1")).name == "김철수"
+
+
+async def test_a_template_of_the_text_alone(
+    emulator: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """`{content}` sends what was said and no more, and verify knows it from the archive."""
+    fill(emulator)
+    await export_project(chat, path)
+    await import_project(new_chat, path, template="{content}")
+    assert (await verify(path, new_chat)).equal
+    assert (await verify(chat, new_chat, template="{content}")).equal
+    assert not (await verify(chat, new_chat)).equal
+
+
+async def test_a_text_out_of_order_is_seen(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """The same messages in another order are not the same channel."""
+    fill(emulator)
+    await export_project(chat, path)
+    await import_project(new_chat, path, template="{content}")
+    channel = await new_chat.channels.list(filter={"name": "공지"}).first()
+    assert channel is not None
+    first = await new_chat.messages.list(channel.id).first()
+    assert first is not None
+    await new_chat.messages.delete(channel.id, first.id)
+    found = (await verify(path, new_chat)).differing
+    assert [(one.missing, one.out_of_order) for one in found] == [(1, False)]
+    await new_chat.messages.send(channel.id, first.content or "")
+    found = (await verify(path, new_chat)).differing
+    assert [(one.missing, one.out_of_order) for one in found] == [(0, True)]
+
+
+async def test_lost_answers_neither_double_nor_lose_anything(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """Whatever answer is lost, the new project ends up with each row once."""
+    fill(emulator)
+    await export_project(chat, path)
+    for operation in ("registerMember", "createChannel", "updateChannel"):
+        other.faults.add(Fault(operation, "drop_after", nth=1))
+    other.faults.add(Fault("sendMessage", "drop_after", every=7, times=4))
+    report = await import_project(new_chat, path, settle_s=SETTLE_S)
+    assert (report.messages_sent, report.failures) == (40, [])
+    assert (await verify(path, new_chat)).equal
+    assert other.stats.rows["channels"] == 2
+
+
+async def test_a_channel_whose_creation_comes_late_is_not_created_twice(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A creation in doubt is named, and the next import finds the channel."""
+    fill(emulator)
+    other.settings = other.settings.but(repeat_unique_id="allow")
+    await export_project(chat, path)
+    other.faults.add(Fault("createChannel", "late", nth=1, delay_s=0.3))
+    report = await import_project(new_chat, path, settle_s=0.6)
+    assert [one.noun for one in report.failures] == ["channels", "messages"]
+    assert report.messages_sent == 20
+    other.faults.clear()
+    report = await import_project(new_chat, path, settle_s=0.6)
+    assert (report.channels_created, report.messages_sent) == (0, 20)
+    assert other.stats.rows["channels"] == 2
+    assert (await verify(path, new_chat)).equal
+
+
+async def test_friend_requests_are_made_once(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A pair is asked once over all imports, and pairs that cannot be are named by number."""
+    fill(emulator)
+    await export_project(chat, path)
+    pairs = [("kim-1", "lee-1"), ("kim-1", "nobody"), ("kim-1", "kim-1")]
+    forecast = await forecast_import(new_chat, path, friends=pairs)
+    assert forecast.friends == 1
+    report = await import_project(new_chat, path, friends=pairs)
+    assert report.friends_requested == 1
+    assert [(one.noun, one.id) for one in report.failures] == [("friends", "2"), ("friends", "3")]
+    report = await import_project(new_chat, path, friends=pairs)
+    assert report.friends_requested == 0
+    assert other.stats.by_operation["requestFriend"] == 1
+
+
+async def test_a_forecast_names_every_problem_and_changes_nothing(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """What would be refused is known before anything is sent."""
+    fill(emulator)
+    emulator.add_rows("members", [{"id": "a@b.c", "name": "Mail"}])
+    emulator.add_rows(
+        "channels",
+        [
+            {"id": "c-3", "name": "가" * 31, "created_at": 3},
+            {
+                "id": "c-4",
+                "name": "ok",
+                "type": "PRIVATE",
+                "members": ["kim-1", "nobody"],
+                "created_at": 4,
+            },
+        ],
+    )
+    emulator.add_rows("messages", [{"channel_id": "c-4", "content": "x" * 200, "id": "long"}])
+    await export_project(chat, path)
+    forecast = await forecast_import(new_chat, path, max_length=100)
+    assert other.stats.by_operation.keys() == {"listMembers", "listChannels"}
+    assert [(one.noun, one.id) for one in forecast.problems] == [
+        ("members", "a@b.c"),
+        ("channels", "c-3"),
+        ("channels", "c-4"),
+        ("messages", "c-4/long"),
+    ]
+    assert (forecast.members_new, forecast.channels_new, forecast.messages) == (2, 3, 40)
+    assert (forecast.longest_channel, forecast.requests) == (20, 2 + 2 * 3 + 40)
+    assert forecast.seconds == forecast.requests / 100_000
+    report = await import_project(new_chat, path, max_length=100)
+    assert (report.members_registered, report.channels_created) == (2, 3)
+    assert (report.messages_sent, report.failure_count) == (40, 3)
+
+
+async def test_a_refused_key_stops_an_import_that_then_goes_on(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """An import that ended in the middle of the messages is finished by the next call."""
+    fill(emulator)
+    await export_project(chat, path)
+    other.faults.add(Fault("createChannel", "status", status=200, body='{"status":-4}', nth=2))
+    with pytest.raises(NcloudChatError):
+        await import_project(new_chat, path)
+    report = await import_project(new_chat, path)
+    assert (report.channels_created, report.messages_sent) == (1, 40)
+    assert (await verify(path, new_chat)).equal
+
+
+async def test_an_archive_is_not_imported_into_its_own_project(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """That would double every message."""
+    await export_project(chat, path)
+    with pytest.raises(ArchiveError, match="this very project"):
+        await import_project(chat, path)
+
+
+@pytest.mark.parametrize(
+    "template", ["", "text", "{nothing}", "{content.x}", "{content!r}", "{content:>9}", "{"]
+)
+async def test_a_template_that_cannot_be_used_is_refused(
+    new_chat: Client, path: Path, template: str
+) -> None:
+    """A template names known fields and nothing else."""
+    with pytest.raises(ConfigError):
+        await import_project(new_chat, path, template=template)
+
+
+async def test_what_became_what_is_in_the_archive(
+    emulator: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """The archive maps channels and messages to their new ids."""
+    fill(emulator)
+    await export_project(chat, path)
+    await import_project(new_chat, path)
+    query = "SELECT target_id FROM mapped WHERE noun = ? AND source = ?"
+    ((channel_id,),) = rows(path, query, "channels", "c-1")
+    assert (await new_chat.channels.get(channel_id)).name == "공지"
+    (old,) = rows(path, "SELECT min(id) FROM messages WHERE channel_id = 'c-1'")[0]
+    ((new,),) = rows(path, query, "messages", f"c-1/{old}")
+    assert (await new_chat.messages.get(channel_id, new)).content is not None

@@ -1,0 +1,183 @@
+"""What is searched for is found, in any script, and nothing else."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ncloudchat_async import Client
+from ncloudchat_async.emulator import Emulator
+from ncloudchat_async.errors import ArchiveError, ConfigError
+from ncloudchat_async.transfer import (
+    archive_stats,
+    export_project,
+    files,
+    live_stats,
+    search,
+)
+
+KIM = {"id": "kim-1", "name": "김철수", "profile": ""}
+LEE = {"id": "lee-1", "name": "Lee", "profile": ""}
+TEXTS = [
+    ("c-1", KIM, "안녕하세요 여러분"),
+    ("c-1", LEE, "Good Morning everyone"),
+    ("c-2", KIM, '100% "quoted" AND (NEAR'),
+    ("c-2", LEE, "여러\u202e분 \x1b[31m"),
+    ("c-2", LEE, "=HYPERLINK(1)"),
+]
+START = 1_751_328_000
+
+
+@pytest.fixture
+async def archive(emulator: Emulator, chat: Client, path: Path) -> Path:
+    """An archive with a few telling messages."""
+    emulator.add_rows(
+        "channels",
+        [
+            {"id": "c-1", "name": "공지", "unique_id": "notice", "created_at": START},
+            {"id": "c-2", "name": "room", "created_at": START},
+        ],
+    )
+    messages: list[dict[str, Any]] = [
+        {"channel_id": c, "sender": s, "content": t, "created_at": START + 86_400 * n}
+        for n, (c, s, t) in enumerate(TEXTS)
+    ]
+    messages[3]["attachment_filenames"] = {
+        "name": "휴가 사진.png",
+        "size": 1234,
+        "type": "image/png",
+        "url": "/download/1",
+    }
+    emulator.add_rows("messages", messages)
+    await export_project(chat, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, [0, 1, 2, 3, 4]),
+        ({"text": "하세요"}, [0]),
+        ({"text": "여러"}, [0, 3]),
+        ({"text": "말"}, []),
+        ({"text": "good m"}, [1]),
+        ({"text": "OO"}, [1]),
+        ({"text": '"quoted" AND ('}, [2]),
+        ({"text": "0%"}, [2]),
+        ({"text": "%"}, [2]),
+        ({"text": "_"}, []),
+        ({"text": "\x00ab"}, []),
+        ({"text": "\x1b[31"}, [3]),
+        ({"text": "사진"}, [3]),
+        ({"text": "휴가 사진"}, [3]),
+        ({"sender": "kim-1"}, [0, 2]),
+        ({"sender": "김철수"}, [0, 2]),
+        ({"sender": "김"}, []),
+        ({"channel": "c-2", "sender": "Lee"}, [3, 4]),
+        ({"channel": "공지"}, [0, 1]),
+        ({"channel": "notice"}, [0, 1]),
+        ({"since": datetime.fromtimestamp(START + 86_400 * 3, UTC)}, [3, 4]),
+        ({"until": datetime.fromtimestamp(START + 86_400, UTC)}, [0]),
+        ({"files_only": True}, [3]),
+        ({"newest_first": True, "limit": 2}, [4, 3]),
+        ({"deleted": True}, []),
+        ({"deleted": False, "limit": 1}, [0]),
+    ],
+)
+async def test_conditions_find_what_they_say(
+    archive: Path, conditions: dict[str, Any], expected: list[int]
+) -> None:
+    """Every condition narrows, texts of any length and script are taken as they are."""
+    found = [message.content for message in search(archive, **conditions)]
+    assert found == [TEXTS[number][2] for number in expected]
+
+
+async def test_what_was_deleted_is_found_as_such(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """A deleted message is still found, and said to be deleted."""
+    (found,) = search(archive, text="everyone")
+    await chat.messages.delete(found.channel_id, found.id)
+    await export_project(chat, archive, complete=True)
+    (found,) = search(archive, text="everyone")
+    assert found.deleted
+    assert [one.content for one in search(archive, deleted=True)] == [TEXTS[1][2]]
+
+
+async def test_an_index_follows_a_text_that_changed(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """A text that the platform masked since is found by what it says now."""
+    (found,) = search(archive, text="everyone")
+    row = {
+        "id": found.id,
+        "channel_id": found.channel_id,
+        "sender": LEE,
+        "content": "Good Morning ********",
+        "created_at": START + 86_400,
+    }
+    emulator.remove_row("messages", found.id)
+    emulator.add_rows("messages", [row])
+    await export_project(chat, archive, complete=True)
+    assert not list(search(archive, text="everyone"))
+    assert [one.id for one in search(archive, text="good morning *")] == [found.id]
+
+
+async def test_attachments_are_listed_across_channels(archive: Path) -> None:
+    """A file comes with its channel, sender and address."""
+    (file,) = files(archive)
+    assert (file.channel_name, file.sender_name, file.name) == ("room", "Lee", "휴가 사진.png")
+    assert (file.size, file.type, file.url) == (1234, "image/png", "/download/1")
+    assert not list(files(archive, sender="kim-1"))
+
+
+async def test_messages_are_counted_by_the_projects_day(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """An archive and a live project give the same numbers."""
+    emulator.add_rows(
+        "members",
+        [
+            {"id": "kim-1", "online": True},
+            {"id": "lee-1"},
+            {"id": "away-1", "deleted": True},
+        ],
+    )
+    emulator.add_subscription("c-1", "kim-1")
+    await export_project(chat, archive)
+    stats = archive_stats(archive, days=2)
+    assert (stats.members, stats.withdrawn, stats.online) == (2, 1, 1)
+    assert (stats.channels, stats.subscriptions, stats.messages) == (2, 1, 5)
+    assert [(str(day.day), day.messages) for day in stats.days] == [
+        ("2025-07-04", 1),
+        ("2025-07-05", 1),
+    ]
+    age = datetime.now(UTC) - datetime.fromtimestamp(START + 86_400 * 3, UTC)
+    live = await live_stats(chat, days=age.days + 1)
+    assert (live.members, live.online, live.subscriptions) == (2, 1, 1)
+    assert live.days == stats.days
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: search(path, text=""),
+        lambda path: search(path, limit=-1),
+        lambda path: search(path, since=datetime(2025, 7, 1)),  # noqa: DTZ001 - the point
+    ],
+)
+def test_a_condition_without_sense_is_refused_at_the_call(
+    path: Path, call: Callable[[Path], object]
+) -> None:
+    """Misuse is told before anything is read."""
+    with pytest.raises(ConfigError):
+        call(path)
+
+
+def test_nothing_is_made_by_searching(path: Path) -> None:
+    """A name without an archive is told, and stays without one."""
+    with pytest.raises(ArchiveError, match="no archive"):
+        list(search(path))
+    assert not path.exists()

@@ -1,0 +1,124 @@
+"""Lists that move while they are read, with pages in flight: nothing missed, nothing twice."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ncloudchat_async.paging import Pages
+from tests.unit.paging_fakes import Item, Schedule, Server
+
+SOAK = 20_000
+Read = Callable[[Server, Schedule], Coroutine[None, None, Sequence[Item]]]
+
+
+async def anchored(server: Server, schedule: Schedule) -> Sequence[Item]:
+    """Read with `Pages`."""
+    pages = Pages(
+        server.fetch, operation="list", per_page=schedule.per_page, window=schedule.window
+    )
+    return await pages.to_list()
+
+
+async def plain(server: Server, schedule: Schedule) -> Sequence[Item]:
+    """Read as is usual: by offset, until a page is empty."""
+    got: list[Item] = []
+    while page := await server.fetch(len(got), schedule.per_page):
+        got += page
+    return got
+
+
+async def plain_without_repeats(server: Server, schedule: Schedule) -> Sequence[Item]:
+    """Read as is usual, and drop what came before."""
+    return list(dict.fromkeys(await plain(server, schedule)))
+
+
+async def in_pieces(server: Server, schedule: Schedule) -> Sequence[Item]:
+    """Read with `Pages`, stop at random rows and go on from the cursor."""
+    draw = random.Random(schedule.seed)
+    got: list[Item] = []
+    cursor: str | None = None
+    while True:
+        pages = Pages(
+            server.fetch,
+            operation="list",
+            per_page=schedule.per_page,
+            window=schedule.window,
+            cursor=cursor,
+            limit=(limit := draw.randrange(1, 40)),
+        )
+        async with aiter(pages) as rows:
+            piece = [row async for row in rows]
+            cursor = rows.cursor
+        got += piece
+        if len(piece) < limit:
+            return got
+
+
+def calmly(seed: int) -> Schedule:
+    """Draw a schedule that is moved between two pages by fewer rows than a page holds.
+
+    Only then is the place of a cursor sure to be found: the search for it must be faster
+    than the list.
+    """
+    schedule = Schedule.drawn(seed)
+    return schedule._replace(moves=min(schedule.moves, schedule.per_page // 3, schedule.cap // 3))
+
+
+def wrong(runner: asyncio.Runner, schedule: Schedule, read: Read) -> list[str]:
+    """Run a schedule and name what is wrong with what was read."""
+    server = Server(schedule)
+    rows = runner.run(read(server, schedule))
+    assert server.most_in_flight <= schedule.window
+    assert server.in_flight == 0
+    return server.missed_or_repeated(rows)
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """A loop for many runs."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32))
+def test_rows_that_exist_throughout_come_exactly_once(runner: asyncio.Runner, seed: int) -> None:
+    """Whatever is inserted and deleted between pages, capped, cut or repeated, in any window."""
+    assert wrong(runner, Schedule.drawn(seed), anchored) == []
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32))
+def test_reading_in_pieces_is_like_reading_at_once(runner: asyncio.Runner, seed: int) -> None:
+    """Stopped at random rows and resumed from the cursor while the list moves, nothing changes."""
+    assert wrong(runner, calmly(seed), in_pieces) == []
+
+
+@pytest.mark.parametrize("read", [plain, plain_without_repeats])
+def test_the_plain_loop_fails_the_same_schedules(runner: asyncio.Runner, read: Read) -> None:
+    """The control: the schedules are such that offsets alone lose or repeat rows."""
+    moving = [
+        schedule._replace(window=1, repeat=0.0)
+        for schedule in map(Schedule.drawn, range(400))
+        if schedule.moves and schedule.rows > schedule.per_page
+    ]
+    failed = sum(bool(wrong(runner, schedule, read)) for schedule in moving)
+    assert failed > len(moving) * 0.3
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("read", "drawn"), [(anchored, Schedule.drawn), (in_pieces, calmly)])
+def test_soak_rows_that_exist_throughout_come_exactly_once(
+    runner: asyncio.Runner, read: Read, drawn: Callable[[int], Schedule]
+) -> None:
+    """20,000 schedules, none with a row missed or repeated."""
+    failed = {seed: found for seed in range(SOAK) if (found := wrong(runner, drawn(seed), read))}
+    assert failed == {}

@@ -1,0 +1,270 @@
+"""Recognising a message in its channel: what is found, what is absent, what stays in doubt."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncloudchat_async.bulk.reconcile import (
+    ABSENT,
+    DOUBT,
+    MAX_READ,
+    Finding,
+    Wanted,
+    find_sent,
+    fits,
+    floor_ms,
+    match,
+    plain,
+    read_back,
+)
+from ncloudchat_async.errors import PagingError
+from tests.unit.bulk_fakes import Person, Platform, Row
+
+ADMIN = Person("admin")
+
+
+def row(
+    number: int,
+    content: str,
+    when_ms: int | None,
+    *,
+    sender: str | None = "admin",
+    admin: str | None = "admin",
+) -> Row:
+    """A message as a list shows it."""
+    sort_id = "" if when_ms is None else str(when_ms)
+    return Row(f"m{number}", "c", content, Person(sender), sort_id, Person(admin), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [("cafe\u0301 ", "café"), ("  hi\n", "hi"), ("\u1112\u1161\u11ab", "한")],
+)
+def test_texts_are_compared_composed_and_trimmed(stored: str, text: str) -> None:
+    """A platform that composes or trims texts does not hide a message."""
+    assert match([Wanted(0, text, 5)], [row(1, stored, 6)], sender_id="admin") == {
+        0: Finding("found", "m1")
+    }
+
+
+@pytest.mark.parametrize(
+    ("stored", "text", "same"),
+    [("you ***!", "you ass!", True), ("you ***!", "you asses!", False), ("a*", "ba", False)],
+)
+def test_a_masked_character_may_have_been_any(stored: str, text: str, same: bool) -> None:
+    """`*` in a stored text stands for one character; all others must agree."""
+    assert fits(stored, text) is same
+
+
+@pytest.mark.parametrize(
+    ("seen", "finding"),
+    [
+        ([], ABSENT),
+        ([row(1, "hi", 10)], Finding("found", "m1")),
+        ([row(1, "ho", 10)], ABSENT),
+        ([row(1, "hi", 4)], ABSENT),
+        ([row(1, "hi", 10, sender="kim", admin="")], ABSENT),
+        ([row(1, "hi", 10), row(2, "hi", 11)], DOUBT),
+        ([row(1, "hi", None)], DOUBT),
+        ([row(1, "hi", 10, sender=None)], DOUBT),
+        ([row(1, "hi", 10), row(2, "hi", 4)], Finding("found", "m1")),
+    ],
+    ids=["none", "one", "text", "older", "sender", "two", "timeless", "nameless", "one older"],
+)
+def test_one_message(seen: list[Row], finding: Finding) -> None:
+    """One message with the text, the writer and a time not before the intent is it."""
+    assert match([Wanted(0, "hi", 5)], seen, sender_id="admin") == {0: finding}
+
+
+@pytest.mark.parametrize(
+    ("sender", "admin", "finding"),
+    [
+        ("admin", "admin", Finding("found", "m1")),
+        ("kim", "", ABSENT),
+        ("kim", "admin", ABSENT),
+        ("kim", None, DOUBT),
+    ],
+)
+def test_before_the_sender_is_learnt_the_admin_tells(
+    sender: str, admin: str | None, finding: Finding
+) -> None:
+    """REST names one person as sender and admin; without an admin nobody can tell."""
+    seen = [row(1, "hi", 10, sender=sender, admin=admin)]
+    assert match([Wanted(0, "hi", 5)], seen, sender_id=None) == {0: finding}
+
+
+def test_taken_messages_are_passed_over() -> None:
+    """A message that another delivery has is nobody else's."""
+    seen = [row(1, "hi", 10), row(2, "hi", 11)]
+    findings = match([Wanted(0, "hi", 5)], seen, sender_id="admin", taken={"m1"})
+    assert findings == {0: Finding("found", "m2")}
+
+
+def test_a_copy_older_than_one_belongs_to_the_other() -> None:
+    """Of two equal messages the later intent cannot have left the older copy."""
+    wanted = [Wanted(0, "hi", 100), Wanted(1, "hi", 5)]
+    findings = match(wanted, [row(1, "hi", 10)], sender_id="admin")
+    assert findings == {0: ABSENT, 1: Finding("found", "m1")}
+
+
+def test_a_surplus_puts_all_equal_ones_in_doubt() -> None:
+    """One copy too many, and none of them proves anything; other texts are not touched."""
+    wanted = [Wanted(0, "hi", 5), Wanted(1, "hi", 5), Wanted(2, "ho", 5)]
+    seen = [row(number, "hi", 10) for number in range(3)]
+    findings = match(wanted, [*seen, row(9, "ho", 9)], sender_id="admin")
+    assert findings == {0: DOUBT, 1: DOUBT, 2: Finding("found", "m9")}
+
+
+def test_a_masked_text_that_fits_two_is_a_doubt() -> None:
+    """A mask that hides the difference between two texts decides for neither."""
+    wanted = [Wanted(0, "hi x", 5), Wanted(1, "hi y", 5)]
+    assert match(wanted, [row(1, "hi *", 9)], sender_id="admin") == {0: DOUBT, 1: DOUBT}
+
+
+@pytest.mark.parametrize(
+    ("seen", "finding"),
+    [
+        ([row(7, "hi", 20)], Finding("found", "m7")),
+        ([], ABSENT),
+        ([row(7, "hi", 20), row(1, "hi", 10)], DOUBT),
+        ([row(1, "hi", 10)], DOUBT),
+    ],
+    ids=["shown once", "not shown", "the first one too", "the first one only"],
+)
+def test_a_message_sent_again_must_show_exactly_once(seen: list[Row], finding: Finding) -> None:
+    """A confirmed repetition is settled when the channel shows it and nothing beside it."""
+    assert match([Wanted(0, "hi", 5, "m7")], seen, sender_id="admin") == {0: finding}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 20), st.booleans()), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_what_arrived_is_counted_exactly(
+    sends: list[tuple[str, int, bool]], draw: random.Random
+) -> None:
+    """Whoever sent how many equal texts when: as many are found as arrived, each once."""
+    wanted = [Wanted(key, text, since) for key, (text, since, _) in enumerate(sends)]
+    seen = [
+        row(key, text, since + draw.randint(0, 5))
+        for key, (text, since, arrived) in enumerate(sends)
+        if arrived
+    ]
+    findings = match(wanted, seen, sender_id="admin")
+    found = [finding for finding in findings.values() if finding.verdict == "found"]
+    assert len({finding.message_id for finding in found}) == len(found)
+    for text in "ab":
+        verdicts = Counter(
+            findings[key].verdict for key, (own, _, _) in enumerate(sends) if own == text
+        )
+        arrived = sum(came for own, _, came in sends if own == text)
+        assert verdicts["found"] == arrived
+        assert not verdicts["doubt"]
+
+
+@given(st.text(max_size=30))
+def test_every_text_fits_itself_and_its_mask(text: str) -> None:
+    """Masking never hides a message from its sender."""
+    own = plain(text)
+    assert fits(own, own)
+    assert fits("*" * len(own), own)
+
+
+def test_the_earliest_time_follows_the_measured_clock() -> None:
+    """A measured skew leaves two seconds of slack, an unmeasured one five minutes."""
+    assert floor_ms(1_000_000, 5_000) == 1_003_000
+    assert floor_ms(1_000_000, None) == 700_000
+
+
+async def test_reading_back_stops_at_the_oldest_intent() -> None:
+    """No more of a long channel is read than can matter."""
+    read = 0
+
+    async def newest(_channel: str) -> AsyncIterator[Row]:
+        nonlocal read
+        for number in range(100, 0, -1):
+            read += 1
+            yield row(number, "hi", number * 1000)
+
+    kept = await read_back(newest, "c", [Wanted(0, "hi", 90_000)])
+    assert [one.id for one in kept] == [f"m{number}" for number in range(100, 88, -1)]
+    assert read == 13
+
+
+async def test_reading_back_has_an_end() -> None:
+    """A channel in which too much was said meanwhile is given up with an error."""
+
+    async def newest(_channel: str) -> AsyncIterator[Row]:
+        while True:
+            yield row(1, "other", 10)
+
+    with pytest.raises(PagingError, match=str(MAX_READ)):
+        await read_back(newest, "c", [Wanted(0, "hi", 5)])
+
+
+def since(platform: Platform) -> datetime:
+    """The present of a platform's time."""
+    return datetime.fromtimestamp(platform.time.now(), UTC)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 30.0, 80.0])
+async def test_find_sent_finds_at_once_or_when_it_shows(late_s: float) -> None:
+    """A single lost message is found as soon as a look shows it."""
+    platform = Platform()
+    begun = since(platform)
+    platform.store("c", "hi", late_s=late_s)
+    platform.rows[0] = platform.rows[0]._replace(seen_from=platform.time.now() + late_s)
+    async with platform.time.running():
+        sighting = await find_sent(
+            platform.newest,
+            "c",
+            "hi",
+            since=begun,
+            now=platform.time.now,
+            sleep=platform.time.sleep,
+        )
+    assert sighting.status == "sent"
+    assert sighting.message == platform.rows[0]
+    assert platform.time.now() - begun.timestamp() == (90.0 if late_s else 0.0)
+
+
+@pytest.mark.parametrize("ago_s", [0.0, 1000.0])
+async def test_find_sent_believes_absence_after_two_looks(ago_s: float) -> None:
+    """`not_sent` needs the settle time and two looks, apart from each other."""
+    platform = Platform()
+    begun = platform.time.now()
+    async with platform.time.running():
+        sighting = await find_sent(
+            platform.newest,
+            "c",
+            "hi",
+            since=since(platform) - timedelta(seconds=ago_s),
+            now=platform.time.now,
+            sleep=platform.time.sleep,
+        )
+    assert (sighting.status, sighting.message) == ("not_sent", None)
+    assert platform.time.now() - begun == pytest.approx(30.0 if ago_s else 120.0)
+    assert platform.lists["c"] == (2 if ago_s else 3)
+
+
+async def test_find_sent_names_a_doubt() -> None:
+    """Two such messages prove nothing."""
+    platform = Platform()
+    begun = since(platform)
+    platform.store("c", "hi")
+    platform.store("c", "hi")
+    sighting = await find_sent(platform.newest, "c", "hi", since=begun, now=platform.time.now)
+    assert sighting.status == "unknown"
+
+
+async def test_find_sent_needs_an_aware_time() -> None:
+    """A naive time is refused before anything is read."""
+    platform = Platform()
+    with pytest.raises(ValueError, match="aware"):
+        await find_sent(platform.newest, "c", "hi", since=datetime(2025, 1, 1))  # noqa: DTZ001 - the point
+    assert not platform.lists
