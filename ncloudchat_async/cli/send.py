@@ -172,7 +172,7 @@ def deliver(
                 with common.output.open(brief=_BRIEF) as rows:
                     return await _Sending(chat, job, rows, interrupts).run(total, journal)
             finally:
-                _conclude(job.report, handling, common, journal)
+                _conclude(job.report, interrupts, handling, common, journal)
 
     return run_async(run, deadline_s=common.connection.deadline)
 
@@ -242,13 +242,21 @@ def _hopeless(error: NcloudChatError) -> bool:
     return code_of(error) == AUTHENTICATION or isinstance(error, QuotaExceededError)
 
 
-def _conclude(report: Report, handling: Handling, common: Common, journal: Path | None) -> None:
+def _conclude(
+    report: Report,
+    interrupts: Interrupts,
+    handling: Handling,
+    common: Common,
+    journal: Path | None,
+) -> None:
     """Say on stderr how it ended and what to do next."""
     say = sys.stderr.write
     say(
         f"sent {report.sent:,}, failed {report.failed:,}, unknown {report.unknown:,}, "
         f"skipped {report.skipped:,} in {report.seconds:,.1f} s ({report.rate:,.0f}/s)\n"
     )
+    if journal is None and interrupts.code is not None:
+        say("there is no journal to go on with: --journal keeps one\n")
     if journal is None or not journal.exists():
         return
     with JournalView(journal) as view:
