@@ -57,7 +57,7 @@ def find_profile(name: str | None) -> Profile | None:
     Raises:
         Failure: There is no such profile, or others could read the file.
     """
-    name = name or os.environ.get(_NAME_VARIABLE)
+    name = name or os.environ.get(_NAME_VARIABLE) or None
     if name is None and os.environ.get("NCLOUDCHAT_API_KEY"):
         return None
     kept = _load()

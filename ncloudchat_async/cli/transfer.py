@@ -61,7 +61,8 @@ def export(
         common: Where to, and how results are written.
     """
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             with Progress() as progress:
                 report = await export_project(
@@ -77,7 +78,7 @@ def export(
             rows.write(report)
         return FAILED if report.failures else DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def import_(
@@ -120,7 +121,8 @@ def import_(
     """
     pairs = () if friends is None else list(read_items(friends, pair_of))
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             if change.dry_run:
                 forecast = await forecast_import(
@@ -154,7 +156,7 @@ def import_(
             return UNKNOWN
         return FAILED if report.failure_count or report.messages_failed else DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def verify(
@@ -179,7 +181,8 @@ def verify(
         common: Where to, and how results are written.
     """
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with _side(left, common) as first, _side(right, common) as second:
             with Progress() as progress:
                 found = await compare(
@@ -189,7 +192,7 @@ def verify(
             rows.write({"equal": found.equal, **row_of(found)})
         return DONE if found.equal else FAILED
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 @asynccontextmanager

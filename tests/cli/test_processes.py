@@ -189,6 +189,14 @@ def test_a_reader_that_leaves_is_no_error(
     assert process.wait(timeout=20) == 141
 
 
+def test_json_is_utf_8_in_every_locale(launch: Launch, ncloudchat_emulator: EmulatorThread) -> None:
+    """What programs read does not depend on the locale."""
+    ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": "김민지"}])
+    words = ["members", "list", "--fields", "name"]
+    out, err = launch(words, {"PYTHONIOENCODING": "ascii"}).communicate(timeout=20)
+    assert (out, err) == ('{"name":"김민지"}\n', "")
+
+
 @pytest.mark.parametrize("missing", ["cyclopts", "rich"])
 def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
     """The command is installed with the core, and tells how to get what it needs."""
