@@ -156,7 +156,10 @@ async def test_values_of_another_type_leave_their_cell_empty(
     emulator: Emulator, chat: Client, archive: Path
 ) -> None:
     """A field that is not as documented costs one cell."""
-    odd = '{"id":"x-1","name":7,"online":"yes","created_at":"soon","device_type":["a",1],"push":1}'
+    odd = (
+        '{"id":"x-1","name":7,"online":"yes","created_at":"soon","device_type":["a",1],"push":1,'
+        '"updated_at":"0001-01-01T00:00:00+09:00","deleted_at":"9999-12-31T23:59:59-09:00"}'
+    )
     write(archive, odd)
     (found,) = (
         row
