@@ -104,7 +104,7 @@ async def test_a_byte_order_mark_is_for_excel(archive: Path) -> None:
         table(archive, format="jsonl", bom=True)
 
 
-@given(st.text())
+@given(st.text(alphabet=" =+-@\t\r\n\uff1d'x말", max_size=4))
 def test_no_guarded_text_begins_like_a_formula(text: str) -> None:
     """Whatever is written, the cell is a text; and the text is still in it."""
     cell = guarded(text)

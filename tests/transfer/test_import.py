@@ -67,6 +67,7 @@ async def test_a_project_comes_over_whole(
     """Exported and imported, the new project says what the old one said."""
     fill(emulator)
     other.settings = other.settings.but(closed_channels="refuse")
+    other.faults.add(Fault("sendMessage", "delay", jitter_s=0.01))
     await export_project(chat, path)
     told: list[Progress] = []
     report = await import_project(new_chat, path, on_progress=told.append)
