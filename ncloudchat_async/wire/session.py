@@ -191,7 +191,7 @@ class Session:
             call.request.endpoint, response, roomy_stack=self._roomy_stack, secret=call.key
         )
         self._semaphore.succeeded(started)
-        if self._latch.refusals and call.key is self._keys.key:
+        if self._latch.refusals and call.key == self._keys.key:
             self._latch.open()
         if self._observer is not None:
             self._tell("attempt", call, self._now() - started, http_status=response.status)
@@ -233,7 +233,7 @@ class Session:
         call.failure = error
         now = self._now()
         # What is said of a key that was replaced meanwhile says nothing of the new one.
-        if call.key is self._keys.key:
+        if call.key == self._keys.key:
             if isinstance(error, AuthenticationError):
                 self._latch.record(error, now)
                 call.probing = False
@@ -293,7 +293,7 @@ class Session:
 
         A call that only met the shut latch joins a renewal under way and begins none.
         """
-        refused = self._keys.key if call.sent_at is None else call.key
+        refused = self._keys.key if call.sent_at is None or call.key is None else call.key
         if call.renewed or (call.sent_at is None and not self._keys.renewing):
             return False
         call.renewed = True
