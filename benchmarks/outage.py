@@ -1,51 +1,121 @@
-"""How many requests an outage costs: 10,000 calls against a server that answers 503: row 14.
+"""What an outage costs the server: `python -m benchmarks.outage`.
 
-The calls are reads, which may be repeated; sleeps between attempts pass at once, since it is
-requests that are counted.
+Ten thousand calls meet a server that answers 503 to everything, from a client as it comes:
+how many requests reach it, whether any call outlives its deadline, and whether anything but
+this package's errors is raised. The server breaks HTTP for the fault tests too and counts
+what it reads.
 """
 
 import argparse
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from benchmarks.figures import Figure, Result
-from benchmarks.instant import Instant
-from ncloudchat_async.errors import ServerError
-from ncloudchat_async.resources.messages import Messages
-from ncloudchat_async.wire.answers import Response
+from ncloudchat_async import Client, Endpoint, NcloudChatError, Quota
+from ncloudchat_async.wire.endpoint import Request
+from tests.faults import scenarios
+from tests.faults.server import FaultServer
 
-__all__ = ["main"]
+DEADLINE_S = 60.0
+GRACE_S = 0.25
+CALLERS = 256
 
 
-async def _call(calls: int, in_flight: int) -> int:
-    """Make calls, all of which must fail, and return the requests they made."""
-    chat = Instant(Response(503, {}, b'{"error":{"errorCode":"900","message":"Unexpected"}}'))
-    messages = Messages(chat)
-    numbers = iter(range(calls))
-    failed = 0
+class Thing(msgspec.Struct):
+    """What a healthy server answers."""
 
-    async def work() -> None:
-        nonlocal failed
-        for _ in numbers:
+    id: str
+
+
+CALLS: tuple[Request[Thing], ...] = (
+    Endpoint("GET", "/things/{thing_id}", Thing)(thing_id="1"),
+    Endpoint("PUT", "/things/{thing_id}", Thing, envelope=("thing",))(thing_id="1", body={}),
+    Endpoint("DELETE", "/things/{thing_id}", Thing, envelope=("thing",))(thing_id="1"),
+    Endpoint("POST", "/things", Thing, envelope=("thing",))(body={}),
+)
+
+
+def client_of(server: FaultServer, scenario: str) -> Client:
+    return Client(
+        "project",
+        scenarios.KEY,
+        base_url=server.url(scenario, "outage"),
+        quota=Quota(rate=100_000, burst=1_000),
+    )
+
+
+async def check(server: FaultServer) -> None:
+    """Make sure that the calls succeed where nothing is wrong."""
+    async with client_of(server, "fine") as chat:
+        for request in CALLS:
+            assert await chat.send(request) == Thing("1")
+
+
+async def measure(server: FaultServer, count: int) -> tuple[Counter[str], int, int, float]:
+    """Make the calls; return how they ended, those late, attempts counted, and seconds."""
+    ends: Counter[str] = Counter()
+    late = 0
+    left = iter(range(count))
+
+    async def caller(chat: Client) -> None:
+        nonlocal late
+        for number in left:
+            begun = time.monotonic()
             try:
-                await messages.get("channel-000001", "66a0f1c20000000000000001")
-            except ServerError:
-                failed += 1
+                await chat.send(CALLS[number % len(CALLS)])
+            except NcloudChatError as error:
+                ends[type(error).__name__] += 1
+            except Exception as error:  # noqa: BLE001 - strangers are what is looked for
+                ends[f"foreign: {type(error).__name__}"] += 1
+            late += time.monotonic() - begun > DEADLINE_S + GRACE_S
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(in_flight):
-            group.create_task(work())
-    assert failed == calls
-    assert chat.requests == chat.stats.attempts
-    return chat.requests
+    begun = time.monotonic()
+    async with client_of(server, "http_503") as chat, asyncio.TaskGroup() as group:
+        for _ in range(CALLERS):
+            group.create_task(caller(chat))
+    return ends, late, chat.stats.attempts, time.monotonic() - begun
 
 
 def main(argv: Sequence[str] | None = None) -> Result:
-    """Call, and count."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Make the calls, and count."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
-    calls = parser.parse_args(argv).calls
-    requests = asyncio.run(_call(calls, 64))
-    print(f"{calls:,} calls against 503 made {requests:,} requests")
-    name = f"requests on the wire / {calls:,} calls against 503"
-    return Result(figures=[Figure(row=14, name=name, value=requests / calls, must=1.2, target=1.1)])
+    count = parser.parse_args(argv).calls
+    with FaultServer() as server:
+        asyncio.run(check(server))
+        ends, late, attempts, seconds = asyncio.run(measure(server, count))
+        requests = server.seen("http_503", "outage")
+    assert attempts == requests, (attempts, requests)
+    foreign = sum(n for name, n in ends.items() if name.startswith("foreign"))
+    print(f"calls {count}, requests on the wire {requests}, in {seconds:.1f} s: {dict(ends)}")
+    print(f"requests / calls      {requests / count:.3f}  (must <= 1.2, target <= 1.1)")
+    print(f"calls past deadline   {late}  (must be 0)")
+    print(f"foreign exceptions    {foreign}  (must be 0)")
+    name = f"{count:,} calls against 503: "
+    return Result(
+        figures=[
+            Figure(
+                row=14,
+                name=name + "requests on the wire / calls",
+                value=requests / count,
+                must=1.2,
+                target=1.1,
+            ),
+            Figure(
+                row=14,
+                name=name + "late, or with a foreign exception",
+                value=late + foreign,
+                unit="",
+                must=0,
+                target=0,
+            ),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

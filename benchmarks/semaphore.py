@@ -7,7 +7,6 @@ sides alike.
 
 import argparse
 import asyncio
-import importlib.util
 import math
 import statistics
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, Result
 from benchmarks.limiters import Limiter, limiter
+from benchmarks.loops import LOOPS, run
 from ncloudchat_async.settings import Quota
 from ncloudchat_async.wire.semaphore import RateSemaphore
 
@@ -68,14 +68,14 @@ async def queued_cost(rounds: int = 9, repeat: int = 20_000) -> tuple[float, flo
             theirs.release()
 
     def crowd(call: Callable[[int], Coroutine[Any, Any, None]]) -> Timed:
-        async def run(count: int) -> float:
+        async def timed(count: int) -> float:
             started = time.process_time()
             async with asyncio.TaskGroup() as group:
                 for _ in range(64):
                     group.create_task(call(count // 64))
             return time.process_time() - started
 
-        return run
+        return timed
 
     return await _alternate(crowd(call_ours), crowd(call_theirs), rounds, repeat)
 
@@ -150,19 +150,10 @@ async def told_rate(rate: float, server: Limiter, seconds: float) -> tuple[float
     return (len(sends) - refused) / (rate * seconds), refused / len(sends), first
 
 
-def _loops() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if importlib.util.find_spec("uvloop"):
-        import uvloop  # noqa: PLC0415 - optional
-
-        loops["uvloop"] = uvloop.new_event_loop
-    return loops
-
-
-def _costs(loop: str, runner: asyncio.Runner) -> list[Figure]:
+def _costs(loop: str) -> list[Figure]:
     figures = []
     for what, cost in (("free", free_cost), ("queued", queued_cost)):
-        ours, theirs = runner.run(cost())
+        ours, theirs = run(cost(), uv=loop == "uvloop")
         print(
             f"row 6: {what:6} acquire + release {ours:.2f} us, asyncio.Semaphore "
             f"{theirs:.2f} us, ratio {ours / theirs:.2f}"
@@ -172,12 +163,13 @@ def _costs(loop: str, runner: asyncio.Runner) -> list[Figure]:
     return figures
 
 
-def _paces(loop: str, runner: asyncio.Runner, seconds: float) -> list[Figure]:
+def _paces(loop: str, seconds: float) -> list[Figure]:
     """Keep told rates against three kinds of server, and judge the worst of each quantity."""
     worst = (math.inf, 0.0, 0.0)
     for rate in (100.0, 1000.0, 5000.0):
         for kind in ("bucket", "sliding", "fixed"):
-            done, refused, first = runner.run(told_rate(rate, limiter(kind, rate), seconds))
+            measured = told_rate(rate, limiter(kind, rate), seconds)
+            done, refused, first = run(measured, uv=loop == "uvloop")
             print(
                 f"row 7: {rate:5g}/s, {kind:7} achieved {done:.3f}, "
                 f"429s {refused:.2%}, first 0.1 s {first:.2f}x"
@@ -205,13 +197,12 @@ def main(argv: Sequence[str] | None = None) -> Result:
     parser.add_argument("--quick", action="store_true", help="half a second per pace")
     seconds = 0.5 if parser.parse_args(argv).quick else 3.0
     result = Result()
-    for name, factory in _loops().items():
-        with asyncio.Runner(loop_factory=factory) as runner:
-            print(f"\n{name}")
-            jain, spread = runner.run(fairness())
-            print(f"row 4: 256 callers on 64 slots: Jain {jain:.4f}, p99 / p50 {spread:.2f}")
-            result.figures += _costs(name, runner)
-            result.figures += _paces(name, runner, seconds)
+    for name in LOOPS:
+        print(f"\n{name}")
+        jain, spread = run(fairness(), uv=name == "uvloop")
+        print(f"row 4: 256 callers on 64 slots: Jain {jain:.4f}, p99 / p50 {spread:.2f}")
+        result.figures += _costs(name)
+        result.figures += _paces(name, seconds)
     return result
 
 

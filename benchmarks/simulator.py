@@ -154,15 +154,15 @@ class _Run:
         started = self.loop.now
         try:
             retry_after_s = await self.request()
-            if retry_after_s is None:
-                self.result.per_second[int(self.loop.now)] += 1
-                semaphore.succeeded(started)
-            else:
-                self.result.refused_per_second[int(self.loop.now)] += 1
-                told = retry_after_s if self.scenario.retry_after else None
-                semaphore.throttled(started, told)
         finally:
             semaphore.release()
+        if retry_after_s is None:
+            self.result.per_second[int(self.loop.now)] += 1
+            semaphore.succeeded(started)
+        else:
+            self.result.refused_per_second[int(self.loop.now)] += 1
+            told = retry_after_s if self.scenario.retry_after else None
+            semaphore.throttled(started, told)
         return retry_after_s is None
 
     async def caller(self) -> None:

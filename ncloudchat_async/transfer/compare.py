@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -125,7 +126,7 @@ def compare(left: PathLike, right: PathLike, template: str | None) -> Verificati
         same = owners[0] == owners[1]
         made_with = Template(template or _template(db, owners[1]))
         db.execute("PRAGMA query_only = OFF")  # temporary tables count as writing
-        db.execute("ATTACH ? AS other", (str(right),))
+        db.execute("ATTACH ? AS other", (str(Path(right).absolute()),))
         db.execute(_PAIRS, {"same": same})
         members = _by_id(
             db, "members", _MEMBER_FIELDS, live="" if same else " AND deleted IS NOT 1"

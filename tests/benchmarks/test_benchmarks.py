@@ -19,13 +19,12 @@ from ncloudchat_async.settings import Retry
     ("name", "argv", "rows"),
     [
         ("calls", ["--count", "5", "--rounds", "1"], {1, 2}),
-        ("session", ["--count", "5", "--rounds", "1"], {3}),
+        ("session", ["--calls", "10", "--rounds", "1"], {3}),
         ("fairness", ["--callers", "8", "--slots", "4", "--seconds", "0.1"], {4}),
         ("decoding", ["--count", "4", "--rounds", "1"], {5}),
         ("memory", ["--count", "50"], {12}),
         ("imports", ["--rounds", "1"], {13}),
         ("outage", ["--calls", "50"], {14}),
-        ("faults", ["--scenarios", "3"], {15}),
     ],
 )
 def test_a_benchmark_checks_its_answers_and_fills_its_rows(

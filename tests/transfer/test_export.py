@@ -215,6 +215,19 @@ async def test_an_interrupted_export_goes_on_where_it_ended(
     assert content(path) == content(whole)
 
 
+async def test_a_long_channel_goes_on_from_its_last_page(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Of a channel that was read in part, only the rest is asked for."""
+    emulator.seed(channels=1, messages_per_channel=3_000)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=25))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, channels_at_once=1)
+    emulator.faults.clear()
+    report = await export_project(chat, path, channels_at_once=1)
+    assert (report.messages, report.requests < 20) == (3_000, True)
+
+
 async def test_options_of_an_interrupted_export_bind_only_that_one(
     emulator: Emulator, chat: Client, path: Path
 ) -> None:
