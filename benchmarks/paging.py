@@ -5,6 +5,9 @@ The server is a function that sleeps: what is measured is the pager, not the wir
 is given twice. `virtual` runs on a clock that moves only while everybody waits and shows
 what the order of the requests costs. `wall` includes the CPU and whatever else the machine
 does; the floor beside it is as many workers that fetch the same pages in any order.
+
+`--socket` reads messages with the client from a server in a process of its own instead; its
+floor is workers that read single pages with the same client.
 """
 
 import argparse
@@ -13,12 +16,15 @@ import gc
 import random
 import selectors
 import statistics
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Coroutine, Sequence
 
 import msgspec
 
+from ncloudchat_async import Client, Quota
 from ncloudchat_async.paging import Pages
 
 PER_PAGE = 100
@@ -174,16 +180,107 @@ async def cost(rows: int) -> tuple[float, float]:
     return alone * scale, both * scale
 
 
+_SERVER = r"""
+import asyncio, re, sys
+from urllib.parse import unquote
+import msgspec
+
+pages, latency_s = int(sys.argv[1]), float(sys.argv[2])
+message = msgspec.json.decode(sys.argv[3])
+head, tail = msgspec.json.encode({**message, "id": "%024x"}).split(b"%024x")
+option = re.compile(r'"offset":(\d+),"per_page":(\d+)')
+
+async def answer(request):
+    offset, per_page = map(int, option.search(unquote(request.decode())).groups())
+    rows = range(offset, min(pages * 100, offset + per_page))
+    body = b"[%s]" % b",".join(b"%s%024x%s" % (head, row, tail) for row in rows)
+    await asyncio.sleep(latency_s)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" \
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+async def serve(reader, writer):
+    try:
+        while True:
+            writer.write(await answer(await reader.readuntil(b"\r\n\r\n")))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+_MESSAGE = {
+    "channel_id": "channel-000001",
+    "sort_id": "1721823682000",
+    "message_type": "text",
+    "sender": {"id": "member-000007", "name": "Kim", "profile": None},
+    "content": "The quick brown fox jumps over the lazy dog.",
+    "sended_at": "2026-07-24T12:21:22.000Z",
+    "created_at": "2026-07-24T12:21:22.000Z",
+}
+
+
+async def over_a_socket(pages: int, window: int, port: int) -> tuple[float, float]:
+    """Time over the ideal: reading a channel, and workers that read its pages singly."""
+    rows, ideal = pages * PER_PAGE, pages / window * LATENCY_S
+    quota = Quota(rate=1e6, burst=64, adaptive=False)
+    address = f"http://127.0.0.1:{port}"
+    async with Client("bench", "key", base_url=address, quota=quota) as chat:
+        await chat.messages.list("channel-000001", window=window, limit=3_000).to_list()
+        begun, came = time.perf_counter(), 0
+        async for message in chat.messages.list("channel-000001", window=window):
+            assert message.id == f"{came:024x}", "a row was missed, repeated or out of order"
+            came += 1
+        ours = time.perf_counter() - begun
+        assert came == rows, "rows at the end were missed"
+
+        offsets = iter(range(0, rows, PER_PAGE))
+
+        async def work() -> None:
+            for offset in offsets:
+                await chat.messages.list("channel-000001", offset=offset, limit=100).to_list()
+
+        begun = time.perf_counter()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(window):
+                workers.create_task(work())
+        return ours / ideal, (time.perf_counter() - begun) / ideal
+
+
+def socket_timing(pages: int) -> None:
+    """Print the times of reading with the client."""
+    arguments = [str(pages), str(LATENCY_S), msgspec.json.encode(_MESSAGE).decode()]
+    server = subprocess.Popen(
+        [sys.executable, "-c", _SERVER, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    try:
+        port = int(server.stdout.readline())
+        for window in (1, 4, 8, 16):
+            ours, floor = asyncio.run(over_a_socket(pages, window, port))
+            print(f"  window {window:2}  wall {ours:.3f} (floor {floor:.3f})")
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what was asked for and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paging", description=__doc__)
     parser.add_argument("--pages", type=int, default=1_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--socket", action="store_true")
     options = parser.parse_args(argv)
 
     print(f"{options.pages} pages of {PER_PAGE} rows, {LATENCY_S * 1000:.0f} ms a page:")
     print("time over pages / window * latency (must be <= 1.15 from window 4 on)")
+    if options.socket:
+        socket_timing(options.pages)
+        return
     for jitter, name in ((False, "steady latency"), (True, "latency +-100 %")):
         for window in (1, 4, 8, 16):
             print(f"  {name:16}", timing(options.pages, window, options.repeat, jitter=jitter))

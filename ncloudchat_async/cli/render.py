@@ -1,7 +1,7 @@
 """Renders the help of every command as a page: `python -m ncloudchat_async.cli.render`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from cyclopts import App
@@ -26,17 +26,23 @@ _SHARED: Final = {
 
 def render() -> str:
     """Return the page as Markdown."""
-    app = make_app(COMMANDS)
-    commands = list(_leaves(app, ("ncloudchat",)))
-    parts = [_HEAD, HELP]
-    for group, meaning in _SHARED.items():
-        parts.append(f"\n## {group} options\n\n{meaning}\n\n")
-        parts.extend(_option(option) for option in _shared(commands[0][1], group))
-    for words, command in commands:
+    shared: dict[str, str] = {}
+    parts: list[str] = []
+    for words, command in _leaves(make_app(COMMANDS), ("ncloudchat",)):
+        every = command.assemble_argument_collection(parse_docstring=True)
+        options = [option for option in every if option.show]
+        own = [option for option in options if _group(option) not in _SHARED]
+        for group in _SHARED:
+            found = [_option(option) for option in options if _group(option) == group]
+            if found:
+                shared[group] = "".join(found)
         parts.append(f"\n## {' '.join(words)}\n\n{_description(command)}\n")
-        parts.append(f"\n```console\n{' '.join(words)}{_usage(command)}\n```\n\n")
-        parts.extend(_option(option) for option in _own(command))
-    return "".join(parts)
+        parts.append(f"\n```console\n{' '.join(words)}{_usage(options)}\n```\n\n")
+        parts.extend(map(_option, own))
+    head = [_HEAD, HELP]
+    for group, meaning in _SHARED.items():
+        head.append(f"\n## {group} options\n\n{meaning}\n\n{shared[group]}")
+    return "".join(head + parts)
 
 
 def _leaves(app: App, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], App]]:
@@ -51,22 +57,9 @@ def _leaves(app: App, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
             yield (*words, name), command
 
 
-def _options(command: App) -> list[Argument]:
-    every = command.assemble_argument_collection(parse_docstring=True)
-    return [option for option in every if option.show]
-
-
 def _group(option: Argument) -> str:
     groups: Any = option.parameter.group
     return str(groups[0].name)
-
-
-def _shared(command: App, group: str) -> list[Argument]:
-    return [option for option in _options(command) if _group(option) == group]
-
-
-def _own(command: App) -> list[Argument]:
-    return [option for option in _options(command) if _group(option) not in _SHARED]
 
 
 def _description(command: App) -> str:
@@ -75,16 +68,13 @@ def _description(command: App) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
-def _usage(command: App) -> str:
+def _usage(options: Sequence[Argument]) -> str:
     """Name what may stand without an option's name, and that there are options."""
-    words = ""
-    for option in _options(command):
-        if option.index is not None:
-            name = _place(option)
-            words += f" {name}" if option.required else f" [{name}]"
-    shared = {_group(option) for option in _options(command)} & set(_SHARED)
-    own = any(option.index is None for option in _own(command))
-    return words + (" [OPTIONS]" if shared or own else "")
+    places = [option for option in options if option.index is not None]
+    words = [_place(one) if one.required else f"[{_place(one)}]" for one in places]
+    if len(places) < len(options):
+        words.append("[OPTIONS]")
+    return "".join(f" {word}" for word in words)
 
 
 def _place(option: Argument) -> str:

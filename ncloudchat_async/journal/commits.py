@@ -14,7 +14,6 @@ from typing import Self, TypeVar
 import anyio
 
 from ncloudchat_async.errors import JournalError, NcloudChatError
-from ncloudchat_async.fanout import wake
 from ncloudchat_async.journal.view import State
 from ncloudchat_async.journal.writer import Batch, JournalWriter
 
@@ -165,7 +164,8 @@ class Journal:
                 raise
             self._broken = None
             for durable in waiting:
-                wake(durable)
+                if not durable.done():  # else its waiter was cancelled
+                    durable.set_result(None)
 
     async def close(self) -> None:
         """Write what is left and let others have the file.

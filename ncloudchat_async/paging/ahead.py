@@ -53,7 +53,7 @@ class Ahead(Generic[T]):
         window: Callable[[], int],
         turned: Callable[[float], None] | None = None,
     ) -> None:
-        self.calls = 0
+        self.calls: int = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fetch = fetch
         self._trail = trail

@@ -17,7 +17,7 @@ class Ramp:
     """
 
     def __init__(self) -> None:
-        self.window = 1
+        self.window: int = 1
         self._best = 0.0
         self._pages = 0
         self._since: float | None = None

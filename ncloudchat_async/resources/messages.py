@@ -6,9 +6,8 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from datetime import datetime
 
 from ncloudchat_async import bulk
-from ncloudchat_async.bulk import Delivery, Job, Mode, Sighting
+from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
 from ncloudchat_async.errors import ConfigError
-from ncloudchat_async.fanout import Result, Run, run_many
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft
 from ncloudchat_async.paging import Pages

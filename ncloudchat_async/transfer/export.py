@@ -7,10 +7,10 @@ further.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -35,6 +35,8 @@ __all__ = ["as_job", "export_project"]
 
 _MAX_RETRY_AFTER_S: Final = 900.0
 """A job has time: it waits for what would fail a single call."""
+_WIDEST: Final = 16
+"""Pages in flight for one list; more would only wait in memory."""
 _NAMES: Final = 500
 """Channels named at a time."""
 
@@ -52,8 +54,7 @@ async def export_project(
     since: datetime | None = None,
     complete: bool = False,
     look_back: timedelta = timedelta(hours=1),
-    channels_at_once: int = 16,
-    window: int | Literal["auto"] = 4,
+    channels_at_once: int = 32,
     on_progress: OnProgress | None = None,
 ) -> ExportReport:
     """Write a whole project into an archive, or bring an archive up to date.
@@ -75,9 +76,8 @@ async def export_project(
         complete: Read every message again, to find those deleted since.
         look_back: How far a later export reads again before the newest message it has:
             for messages that came into the list late, or were deleted meanwhile.
-        channels_at_once: Channels read at the same time; with `window` this asks for as
-            many pages at once as a client's quota has slots by default.
-        window: Pages in flight for one channel at its first export.
+        channels_at_once: Channels read at the same time, page by page; when fewer are left,
+            long ones get as many pages in flight together. Each takes about 0.5 MB of memory.
         on_progress: Is told after each page.
 
     Raises:
@@ -88,6 +88,8 @@ async def export_project(
     """
     if since is not None and since.tzinfo is None:
         raise ConfigError("since needs a time zone, such as datetime.now(UTC)")
+    if channels_at_once < 1:
+        raise ConfigError(f"channels_at_once must be 1 or more, not {channels_at_once!r}")
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(
@@ -96,8 +98,8 @@ async def export_project(
         look_back_ms=round(look_back / timedelta(milliseconds=1)),
     )
     async with ArchiveWriter(path, chat.project_id, chat.base_url) as archive:
-        export = _Export(as_job(chat), archive, terms, on_progress)
-        return await export.run(channels_at_once, window)
+        export = _Export(as_job(chat), archive, terms, channels_at_once, on_progress)
+        return await export.run()
 
 
 class _Export:
@@ -108,21 +110,21 @@ class _Export:
         chat: Client,
         archive: ArchiveWriter,
         terms: Terms,
+        at_once: int,
         on_progress: OnProgress | None,
     ) -> None:
         self._chat = chat
         self._archive = archive
         self._terms = terms
-        self._at_once = 1
-        self._window: int | Literal["auto"] = 1
+        self._at_once = at_once
+        self._reading = 0
         self._on_progress = on_progress
         self._run: RunStart
         self._rows = 0
         self._done = 0
         self._total = 0
 
-    async def run(self, channels_at_once: int, window: int | Literal["auto"]) -> ExportReport:
-        self._at_once, self._window = channels_at_once, window
+    async def run(self) -> ExportReport:
         begun, calls = time.monotonic(), self._chat.stats.calls
         self._run = await self._archive.call(partial(checkpoints.begin_run, terms=self._terms))
         begun_ms = now_ms()
@@ -176,6 +178,7 @@ class _Export:
         start = await write(lambda db: checkpoints.begin_list(db, scope, self._terms))
         if start.done:
             return
+        self._reading += 1
         try:
             await self._read_pages(scope, start)
         except NcloudChatError as error:
@@ -185,11 +188,20 @@ class _Export:
             await write(lambda db: checkpoints.fail_list(db, scope, text))
         else:
             await write(lambda db: checkpoints.end_list(db, scope, start.floor_ms))
+        finally:
+            self._reading -= 1
 
     async def _read_pages(self, scope: Scope, start: Start) -> None:
-        floor_ms = start.floor_ms
-        async with self._pages(scope, start).pages() as pages:
+        floor_ms, read = start.floor_ms, 0
+
+        def share() -> int:
+            # Pages ahead of a list's end are asked for in vain, so only a list that proved
+            # to be long gets several, and only when there are too few lists to read at once.
+            return min(_WIDEST, 1 + read // 4, self._at_once // max(1, self._reading))
+
+        async with self._pages(scope, start, share).pages() as pages:
             async for page in pages:
+                read += 1
                 await self._archive.call(
                     partial(checkpoints.save_page, scope=scope, rows=page.items, cursor=page.cursor)
                 )
@@ -199,7 +211,7 @@ class _Export:
                 if floor_ms is not None and times and min(times) < floor_ms:
                     return
 
-    def _pages(self, scope: Scope, start: Start) -> Pages[RawRow]:
+    def _pages(self, scope: Scope, start: Start, share: Callable[[], int]) -> Pages[RawRow]:
         """List rows as they are, oldest first, or newest first down to a floor."""
         newest_first, noun = start.floor_ms is not None, scope.noun
         query = {"filter": "{}", "sort": _json({noun.sort: "-1" if newest_first else "1"})}
@@ -212,7 +224,8 @@ class _Export:
         return Pages(
             fetch,
             operation=noun.endpoint.name,
-            window=1 if newest_first else self._window,
+            window=1 if newest_first else "auto",
+            suggest=share,
             cursor=start.cursor,
             fingerprint=noun.request(query, scope.channel_id).target,
         )

@@ -10,7 +10,7 @@ from typing import Final
 
 from ncloudchat_async.transfer.rows import MESSAGES, Noun
 
-__all__ = ["APPLICATION_ID", "SCHEMA", "VERSION", "insert_statement"]
+__all__ = ["APPLICATION_ID", "INDEXED", "INDEXES", "SCHEMA", "VERSION", "insert_statement"]
 
 APPLICATION_ID: Final = 0x4E434131  # "NCA1", shown by file(1)
 VERSION: Final = 1
@@ -43,7 +43,6 @@ SCHEMA: Final = (
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'failed')),
         cursor TEXT,
         floor_ms INTEGER,
-        rows INTEGER NOT NULL DEFAULT 0,
         error TEXT,
         covered INTEGER NOT NULL DEFAULT 0,
         from_ms INTEGER,
@@ -90,26 +89,10 @@ SCHEMA: Final = (
         {_NOUN},
         UNIQUE (channel_id, id)
     ) STRICT""",
-    "CREATE INDEX messages_created ON messages (created_ms, sort_id, seq)",
-    "CREATE INDEX messages_channel ON messages (channel_id, created_ms, sort_id, seq)",
-    "CREATE INDEX messages_sender ON messages (sender_id)",
-    "CREATE INDEX messages_sender_name ON messages (sender_name)",
-    "CREATE INDEX messages_file ON messages (created_ms, sort_id, seq) WHERE has_file = 1",
     # Three letters make a term, so that parts of words are found in Korean as well.
     """CREATE VIRTUAL TABLE messages_text USING fts5 (
         content, file_name, content='messages', content_rowid='seq', tokenize='trigram'
     )""",
-    """CREATE TRIGGER messages_text_insert AFTER INSERT ON messages BEGIN
-        INSERT INTO messages_text (rowid, content, file_name)
-        VALUES (new.seq, new.content, new.file_name);
-    END""",
-    """CREATE TRIGGER messages_text_update AFTER UPDATE OF content, file_name ON messages
-    WHEN old.content IS NOT new.content OR old.file_name IS NOT new.file_name BEGIN
-        INSERT INTO messages_text (messages_text, rowid, content, file_name)
-        VALUES ('delete', old.seq, old.content, old.file_name);
-        INSERT INTO messages_text (rowid, content, file_name)
-        VALUES (new.seq, new.content, new.file_name);
-    END""",
     # One line per project that this archive was imported into, and per round of doing so.
     """CREATE TABLE imports (
         id INTEGER PRIMARY KEY,
@@ -118,9 +101,7 @@ SCHEMA: Final = (
         template TEXT NOT NULL,
         max_length INTEGER,
         begun_ms INTEGER NOT NULL,
-        ended_ms INTEGER,
-        last_seq INTEGER,
-        journal TEXT
+        ended_ms INTEGER
     ) STRICT""",
     # Which row became which: target_id is empty while nobody knows.
     """CREATE TABLE mapped (
@@ -136,6 +117,31 @@ SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
+
+INDEXES: Final = (
+    "CREATE INDEX messages_created ON messages (created_ms, sort_id, seq)",
+    "CREATE INDEX messages_channel ON messages (channel_id, created_ms, sort_id, seq)",
+    "CREATE INDEX messages_sender ON messages (sender_id)",
+    "CREATE INDEX messages_sender_name ON messages (sender_name)",
+    "CREATE INDEX messages_file ON messages (created_ms, sort_id, seq) WHERE has_file = 1",
+    "INSERT INTO messages_text (messages_text) VALUES ('rebuild')",
+    """CREATE TRIGGER messages_text_insert AFTER INSERT ON messages BEGIN
+        INSERT INTO messages_text (rowid, content, file_name)
+        VALUES (new.seq, new.content, new.file_name);
+    END""",
+    """CREATE TRIGGER messages_text_update AFTER UPDATE OF content, file_name ON messages
+    WHEN old.content IS NOT new.content OR old.file_name IS NOT new.file_name BEGIN
+        INSERT INTO messages_text (messages_text, rowid, content, file_name)
+        VALUES ('delete', old.seq, old.content, old.file_name);
+        INSERT INTO messages_text (rowid, content, file_name)
+        VALUES (new.seq, new.content, new.file_name);
+    END""",
+)
+"""What searching needs, made once the first export is at its end: keeping it up from the
+first row on would take as long again as writing the rows."""
+
+INDEXED: Final = "SELECT count(*) FROM sqlite_master WHERE name = 'messages_text_update'"
+"""Tells whether the indexes are there."""
 
 
 @cache

@@ -10,6 +10,7 @@ from ncloudchat_async.models import Message
 from ncloudchat_async.transfer.archive import moment, reading
 from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.rows import read_row
+from ncloudchat_async.transfer.schema import INDEXED
 
 __all__ = ["FoundFile", "FoundMessage", "files", "search"]
 
@@ -84,14 +85,16 @@ def search(
         ArchiveError: There is no archive, or it cannot be read.
         ConfigError: A condition makes no sense.
     """
-    query, values = _query(
-        _conditions(text, sender, channel, since, until),
+    query = _query(
+        _conditions(sender, channel, since, until),
         files_only=files_only,
         deleted=deleted,
         newest_first=newest_first,
         limit=limit,
     )
-    return _found(path, query, values)
+    if text == "":
+        raise ConfigError("text must not be empty: leave it out to find every message")
+    return _found(path, query, text)
 
 
 def files(
@@ -111,19 +114,22 @@ def files(
         ArchiveError: There is no archive, or it cannot be read.
         ConfigError: A condition makes no sense.
     """
-    query, values = _query(
-        _conditions(None, sender, channel, since, until),
+    query = _query(
+        _conditions(sender, channel, since, until),
         files_only=True,
         deleted=False,
         newest_first=True,
         limit=limit,
     )
-    return _found_files(path, query, values)
+    return _found_files(path, query)
 
 
-def _found(path: PathLike, query: str, values: list[object]) -> Iterator[FoundMessage]:
+def _found(path: PathLike, query: "_Query", text: str | None) -> Iterator[FoundMessage]:
     with reading(path) as db:
-        for row in db.execute(query, values):
+        if text is not None:
+            indexed = bool(db.execute(INDEXED).fetchone()[0])
+            query = _narrowed(query, *_text(text, indexed=indexed))
+        for row in db.execute(query.sql, query.values):
             yield FoundMessage(
                 channel_id=row[0],
                 channel_name=row[1],
@@ -137,9 +143,9 @@ def _found(path: PathLike, query: str, values: list[object]) -> Iterator[FoundMe
             )
 
 
-def _found_files(path: PathLike, query: str, values: list[object]) -> Iterator[FoundFile]:
+def _found_files(path: PathLike, query: "_Query") -> Iterator[FoundFile]:
     with reading(path) as db:
-        for row in db.execute(query, values):
+        for row in db.execute(query.sql, query.values):
             file = read_row(Message, row[9]).attachment
             yield FoundFile(
                 channel_id=row[0],
@@ -155,19 +161,39 @@ def _found_files(path: PathLike, query: str, values: list[object]) -> Iterator[F
             )
 
 
+class _Query(msgspec.Struct, frozen=True):
+    """A statement in parts, and its values."""
+
+    conditions: list[str]
+    bound: list[object]
+    """Values of the conditions."""
+    turn: str
+    limit: int
+
+    @property
+    def sql(self) -> str:
+        """The statement."""
+        return (
+            "SELECT m.channel_id, channels.name, m.id, m.created_ms, m.sender_id, m.sender_name,"  # noqa: S608 - values are bound
+            " m.content, m.file_name, m.gone_ms IS NOT NULL, m.raw FROM messages AS m"
+            " LEFT JOIN channels ON channels.id = m.channel_id"
+            f" WHERE {' AND '.join(self.conditions) or '1'}"
+            f" ORDER BY m.created_ms{self.turn}, m.sort_id{self.turn}, m.seq{self.turn} LIMIT ?"
+        )
+
+    @property
+    def values(self) -> list[object]:
+        """What is bound to it."""
+        return [*self.bound, self.limit]
+
+
 _Conditions = list[tuple[str, tuple[object, ...]]]
 
 
 def _conditions(
-    text: str | None,
-    sender: str | None,
-    channel: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    sender: str | None, channel: str | None, since: datetime | None, until: datetime | None
 ) -> _Conditions:
     found: _Conditions = []
-    if text is not None:
-        found.append(_text(text))
     if sender is not None:
         found.append(("(m.sender_id = ? OR m.sender_name = ?)", (sender, sender)))
     if channel is not None:
@@ -186,20 +212,6 @@ def _conditions(
     return found
 
 
-def _text(text: str) -> tuple[str, tuple[object, ...]]:
-    if not text:
-        raise ConfigError("text must not be empty: leave it out to find every message")
-    if "\0" in text:
-        # For the index and for LIKE a text ends there.
-        return ("(instr(m.content, ?) OR instr(m.file_name, ?))", (text, text))
-    if len(text) < _TERM:
-        part = "%" + "".join("\\" + c if c in "%_\\" else c for c in text) + "%"
-        return ("(m.content LIKE ? ESCAPE '\\' OR m.file_name LIKE ? ESCAPE '\\')", (part, part))
-    # The whole as one phrase: quoted, no character of it is an operator.
-    phrase = '"' + text.replace('"', '""') + '"'
-    return ("m.seq IN (SELECT rowid FROM messages_text WHERE messages_text MATCH ?)", (phrase,))
-
-
 def _query(
     conditions: _Conditions,
     *,
@@ -207,7 +219,7 @@ def _query(
     deleted: bool | None,
     newest_first: bool,
     limit: int | None,
-) -> tuple[str, list[object]]:
+) -> _Query:
     if limit is not None and limit < 0:
         raise ConfigError(f"limit must be 0 or more, not {limit!r}")
     texts = [text for text, _ in conditions]
@@ -215,13 +227,29 @@ def _query(
         texts.append("m.has_file = 1")
     if deleted is not None:
         texts.append(f"m.gone_ms IS {'NOT ' if deleted else ''}NULL")
-    turn = " DESC" if newest_first else ""
-    where = " AND ".join(texts) or "1"
-    query = (
-        "SELECT m.channel_id, channels.name, m.id, m.created_ms, m.sender_id, m.sender_name,"  # noqa: S608 - values are bound
-        " m.content, m.file_name, m.gone_ms IS NOT NULL, m.raw FROM messages AS m"
-        f" LEFT JOIN channels ON channels.id = m.channel_id WHERE {where}"
-        f" ORDER BY m.created_ms{turn}, m.sort_id{turn}, m.seq{turn} LIMIT ?"
+    bound = [value for _, values in conditions for value in values]
+    return _Query(texts, bound, " DESC" if newest_first else "", -1 if limit is None else limit)
+
+
+def _narrowed(query: _Query, condition: str, values: tuple[object, ...]) -> _Query:
+    return msgspec.structs.replace(
+        query, conditions=[*query.conditions, condition], bound=[*query.bound, *values]
     )
-    values = [value for _, values in conditions for value in values]
-    return query, [*values, -1 if limit is None else limit]
+
+
+def _text(text: str, *, indexed: bool) -> tuple[str, tuple[object, ...]]:
+    """Write the condition that a text is part of a message.
+
+    Args:
+        text: What is looked for.
+        indexed: Whether the first export came to its end and left an index.
+    """
+    if "\0" in text:
+        # For the index and for LIKE a text ends there.
+        return ("(instr(m.content, ?) OR instr(m.file_name, ?))", (text, text))
+    if len(text) < _TERM or not indexed:
+        part = "%" + "".join("\\" + c if c in "%_\\" else c for c in text) + "%"
+        return ("(m.content LIKE ? ESCAPE '\\' OR m.file_name LIKE ? ESCAPE '\\')", (part, part))
+    # The whole as one phrase: quoted, no character of it is an operator.
+    phrase = '"' + text.replace('"', '""') + '"'
+    return ("m.seq IN (SELECT rowid FROM messages_text WHERE messages_text MATCH ?)", (phrase,))

@@ -118,11 +118,11 @@ class Pace:
         self._ceiling = math.inf if rate is None else rate * MARGIN
         self._adaptive = adaptive
         self._searching = adaptive and rate is None
-        self.rate = START_RATE if self._searching else self._ceiling
+        self.rate: float = START_RATE if self._searching else self._ceiling
         """Requests per second; infinite when nobody told one and nothing is learned."""
-        self.interval = 1 / self.rate
+        self.interval: float = 1 / self.rate
         """Seconds between permits: `1 / rate`, or longer while canaries are sent."""
-        self.paused_until = 0.0
+        self.paused_until: float = 0.0
         """Nothing is sent before this moment."""
         self._canary_s = 0.0  # wait for the next canary; 0: the gate is open
         self._cut_at = 0.0  # answers to what was sent before are old news

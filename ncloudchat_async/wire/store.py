@@ -57,7 +57,7 @@ class LocalStore:
     __slots__ = ("_booked", "_last", "lease")
 
     def __init__(self) -> None:
-        self.lease = 1
+        self.lease: int = 1
         self._last: float = 0.0
         self._booked: int = 0
 

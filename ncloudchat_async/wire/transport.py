@@ -51,7 +51,7 @@ __all__ = [
 KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
 _VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
-_CONNECT_RESERVE_S: Final = 0.02
+_CONNECT_RESERVE_S: Final = 0.05
 """Time that connecting leaves of an attempt's, so that its timer fires well before the
 attempt's own and the attempt is known not to have been sent."""
 _AT_ONCE_BYTES: Final = 2**18
@@ -251,7 +251,7 @@ class Sockets:
     """Opens the sockets of a pool, and counts them."""
 
     def __init__(self) -> None:
-        self.opened = 0
+        self.opened: int = 0
 
     def __call__(self, address: Any) -> socket.socket:
         """Open the socket for an address, as `getaddrinfo` describes it."""
@@ -333,6 +333,7 @@ async def open_transport(
     pool: Pool,
     session: aiohttp.ClientSession | None = None,
     trust_env: bool = False,
+    public: bool = False,
 ) -> Transport:
     """Open a way to the server for the running event loop.
 
@@ -348,6 +349,7 @@ async def open_transport(
         pool: How connections are kept.
         session: An open session whose connector is borrowed; None: one of our own.
         trust_env: Use the proxies of the environment.
+        public: Do without the direct one.
 
     Raises:
         ClientClosedError: The borrowed session is closed, or of another event loop.
@@ -364,8 +366,8 @@ async def open_transport(
     )
     sockets = Sockets()
     transport: AiohttpTransport | direct.DirectTransport
-    public = session is not None or trust_env or os.environ.get(_VARIABLE) == "public"
-    if not public and direct.usable():
+    public = public or os.environ.get(_VARIABLE) == "public"
+    if not (public or trust_env or session is not None) and direct.usable():
         transport = direct.DirectTransport(
             base_url, headers, timeouts=timeouts, pool=pool, sockets=sockets
         )

@@ -2,8 +2,9 @@
 
 import io
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 Cli = Callable[..., Ran]
+Launch = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -67,3 +69,39 @@ def cli(
 def command() -> Sequence[str]:
     """Give the beginning of a command line for a real process."""
     return (sys.executable, "-c", "from ncloudchat_async.cli import main; main()")
+
+
+@pytest.fixture
+def launch(command: Sequence[str], environment: Mapping[str, str], tmp_path: Path) -> Launch:
+    """Start command lines as processes whose output is read by this one."""
+
+    def start(words: Sequence[str], changes: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, *words],
+            cwd=tmp_path,
+            env={**environment, **changes},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            # Without a controlling terminal, wherever the tests are run from.
+            start_new_session=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def other_project() -> Iterator[EmulatorThread]:
+    """Give a second project on an emulator of its own, shared by the tests of a module."""
+    with EmulatorThread(project_id="other", api_key="other-key") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def other(cli: Cli, other_project: EmulatorThread) -> EmulatorThread:
+    """Give the second project, empty, under the profile `new`."""
+    other_project.reset()
+    words = ["--project-id", "other", "--base-url", other_project.base_url]
+    assert cli("profile", "add", "new", *words, stdin="other-key").code == 0
+    return other_project

@@ -28,6 +28,10 @@ async def leaks_nothing(faulty: FaultServer) -> AsyncIterator[None]:
 
 
 @pytest.fixture(params=OPENERS)
-async def opener(request: pytest.FixtureRequest, leaks_nothing: None) -> Opener:
-    """Each way to the server, in a test that then must leave nothing behind."""
+async def opener(
+    request: pytest.FixtureRequest, faulty: FaultServer, leaks_nothing: None
+) -> Opener:
+    """Each way to the server, in a test that counts anew and must leave nothing behind."""
+    faulty.requests.clear()
+    faulty.accepted.clear()
     return OPENERS[request.param]

@@ -166,7 +166,7 @@ async def test_a_channel_that_cannot_be_read_is_named_and_the_rest_goes_on(
     emulator.seed(channels=5, messages_per_channel=120)
     refusal = '{"error":{"errorCode":"210","message":"Permission denied"}}'
     emulator.faults.add(Fault("listMessages", "status", status=403, body=refusal, nth=2))
-    report = await export_project(chat, path, window=1)
+    report = await export_project(chat, path, channels_at_once=1)
     (failure,) = report.failures
     assert failure.noun == "messages"
     assert failure.reason.startswith("PermissionDeniedError: Messages.list: Permission denied")
@@ -189,7 +189,7 @@ async def test_a_channel_deleted_on_the_way_is_named(
             emulator.remove_row("channels", doomed)
 
     emulator.on_list = delete
-    report = await export_project(chat, path, window=1)
+    report = await export_project(chat, path, channels_at_once=1)
     (failure,) = report.failures
     assert (failure.noun, failure.id) == ("channels", doomed)
     assert (report.channels, report.messages) == (1, 500)
@@ -205,7 +205,7 @@ async def test_an_interrupted_export_goes_on_where_it_ended(
     refused = '{"status":-4,"message":"disabled"}'
     emulator.faults.add(Fault("listMessages", "status", status=200, body=refused, nth=12))
     with pytest.raises(NcloudChatError, match="disabled"):
-        await export_project(chat, path, channels_at_once=1, window=1)
+        await export_project(chat, path, channels_at_once=1)
     assert describe(path).interrupted
     emulator.faults.clear()
     report = await export_project(chat, path)
@@ -213,6 +213,19 @@ async def test_an_interrupted_export_goes_on_where_it_ended(
     assert report.new_messages == 2_100
     assert report.requests < full.requests - 5
     assert content(path) == content(whole)
+
+
+async def test_a_long_channel_goes_on_from_its_last_page(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Of a channel that was read in part, only the rest is asked for."""
+    emulator.seed(channels=1, messages_per_channel=3_000)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=25))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, channels_at_once=1)
+    emulator.faults.clear()
+    report = await export_project(chat, path, channels_at_once=1)
+    assert (report.messages, report.requests < 20) == (3_000, True)
 
 
 async def test_options_of_an_interrupted_export_bind_only_that_one(
@@ -336,3 +349,41 @@ async def test_verify_finds_what_differs(emulator: Emulator, chat: Client, path:
     assert by_channel[one].examples == (f"missing {newest}",)
     assert by_channel[two].examples == (f"extra {sent.id}",)
     assert (found.messages.missing, found.messages.extra) == (1, 1)
+
+
+async def test_an_archive_since_a_moment_is_compared_from_there_on(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """What was left out on purpose is not missed."""
+    emulator.seed(channels=2, messages_per_channel=300)
+    begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=100)
+    await export_project(chat, path, since=begin)
+    found = await verify(path, chat)
+    assert found.equal
+    assert 0 < found.messages.left < 600
+
+
+async def test_ids_that_no_path_can_carry_cost_only_their_channel(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Whatever the server calls a channel, the others are exported."""
+    ids = ["..", "a/b?c#d", "말", "x" * 300, "\u202eabc", "%2e%2e"]
+    emulator.add_rows("channels", [{"id": one, "name": one} for one in ids])
+    emulator.add_rows("messages", [{"channel_id": one, "content": one} for one in ids])
+    report = await export_project(chat, path)
+    assert {one.id for one in report.failures} == {"..", "x" * 300}
+    found = rows(path, "SELECT content FROM messages ORDER BY content")
+    assert {row[0] for row in found} == set(ids) - {"..", "x" * 300}
+
+
+async def test_a_channel_that_comes_back_is_read_again(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A channel that was missing from one list is not taken for deleted for ever."""
+    emulator.seed(channels=1, messages_per_channel=250)
+    await export_project(chat, path)
+    emulator.faults.add(Fault("listChannels", "status", status=200, body="[]"))
+    assert (await export_project(chat, path, look_back=timedelta(0))).messages == 0
+    emulator.faults.clear()
+    report = await export_project(chat, path, look_back=timedelta(0))
+    assert (report.channels, report.messages, report.new_messages) == (1, 250, 0)

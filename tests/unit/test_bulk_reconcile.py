@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery
+from ncloudchat_async.bulk.settle import Gate
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
-from ncloudchat_async.job.settle import Gate
 from tests.unit.bulk_fakes import Platform, always, drawn, judge, texts, turns
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from ncloudchat_async.bulk.fanout import Result, Run, run_many
 from ncloudchat_async.errors import ConfigError, NcloudChatError, NotSentError
-from ncloudchat_async.fanout import Result, Run, run_many
 from tests.unit.bulk_fakes import turns
 
 OutT = TypeVar("OutT")

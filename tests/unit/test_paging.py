@@ -236,12 +236,17 @@ async def test_after_an_error_the_same_iterator_goes_on(window: int) -> None:
 
 async def test_a_page_ahead_that_fails_matters_only_when_it_is_needed() -> None:
     """The rows before it still come; and if nobody asks for it nobody is told."""
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
     held = Held(items(1000), free=5000)
-    held.fails[198] = ServerError("down")
+    held.fails[198] = held.fails[297] = ServerError("down")
     async with aiter(Pages(held.fetch, operation="Things.list", window=4)) as rows:
         assert [await anext(rows) for _ in range(199)] == items(1000)[:199]
     rows = aiter(Pages(held.fetch, operation="Things.list", window=4, limit=150))
     assert [row async for row in rows] == items(150)
+    del rows
+    gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize("how", ["break", "raise", "cancel", "aclose", "drop"])

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ncloudchat_async.errors import PagingError
-from ncloudchat_async.reconcile import (
+from ncloudchat_async.bulk.reconcile import (
     ABSENT,
     DOUBT,
     MAX_READ,
@@ -23,6 +22,7 @@ from ncloudchat_async.reconcile import (
     plain,
     read_back,
 )
+from ncloudchat_async.errors import PagingError
 from tests.unit.bulk_fakes import Person, Platform, Row
 
 ADMIN = Person("admin")

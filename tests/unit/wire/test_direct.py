@@ -62,10 +62,10 @@ async def opened(
     pool: Pool = Pool(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Transport]:
     """Open one transport with a key, and close it."""
-    with pytest.MonkeyPatch.context() as patch:
-        if kind is AiohttpTransport:
-            patch.setenv("NCLOUDCHAT_TRANSPORT", "public")
-        transport = await open_transport(base_url, "p1", KEY, timeouts=Timeouts(), pool=pool)
+    public = kind is AiohttpTransport
+    transport = await open_transport(
+        base_url, "p1", KEY, timeouts=Timeouts(), pool=pool, public=public
+    )
     assert type(transport) is kind
     try:
         yield transport

@@ -14,14 +14,14 @@ from typing import Literal, Self
 
 import anyio
 
+from ncloudchat_async.bulk.delivery import VERDICTS, Delivery, Job, Outcome, Rules, SendOne
+from ncloudchat_async.bulk.fanout import END, End, Take
+from ncloudchat_async.bulk.reconcile import Listed, ListNewest
+from ncloudchat_async.bulk.settle import Answer, Knowledge, Settler, doubtful
 from ncloudchat_async.errors import JournalError, JournalMismatchError, NcloudChatError
-from ncloudchat_async.fanout import END, End, Take
-from ncloudchat_async.job.delivery import VERDICTS, Delivery, Job, Outcome, Rules, SendOne
-from ncloudchat_async.job.settle import Answer, Knowledge, Settler, doubtful
 from ncloudchat_async.journal.commits import Journal
 from ncloudchat_async.journal.view import Entry
 from ncloudchat_async.journal.writer import JournalWriter
-from ncloudchat_async.reconcile import Listed, ListNewest
 
 __all__ = ["JournaledJob"]
 

@@ -11,40 +11,21 @@ from functools import partial
 
 import anyio
 
-from ncloudchat_async.errors import ConfigError
-from ncloudchat_async.fanout import Result, Run, run_many, take_from
-from ncloudchat_async.job.delivery import (
+from ncloudchat_async.bulk.delivery import (
     Delivery,
     Job,
     Mode,
-    Outcome,
-    Report,
     Rules,
     SendOne,
-    Status,
 )
-from ncloudchat_async.job.journaled import JournaledJob
+from ncloudchat_async.bulk.fanout import take_from
+from ncloudchat_async.bulk.journaled import JournaledJob
+from ncloudchat_async.bulk.reconcile import Listed, ListNewest
+from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.journal.view import Binding
 from ncloudchat_async.journal.writer import Connect, JournalWriter
-from ncloudchat_async.reconcile import Listed, ListNewest, Sighting, find_sent
 
-__all__ = [
-    "Delivery",
-    "Job",
-    "ListNewest",
-    "Listed",
-    "Mode",
-    "Outcome",
-    "Report",
-    "Result",
-    "Run",
-    "SendOne",
-    "Sighting",
-    "Status",
-    "find_sent",
-    "run_many",
-    "send_many",
-]
+__all__ = ["send_many"]
 
 
 def send_many(

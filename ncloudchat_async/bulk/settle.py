@@ -14,13 +14,9 @@ from functools import partial
 import anyio
 import msgspec
 
-from ncloudchat_async.errors import NcloudChatError, OutcomeUnknownError
-from ncloudchat_async.fanout import run_many, wake
-from ncloudchat_async.job.delivery import Rules, Verdict
-from ncloudchat_async.journal.commits import Journal
-from ncloudchat_async.journal.view import Entry
-from ncloudchat_async.journal.writer import Doubt, JournalWriter
-from ncloudchat_async.reconcile import (
+from ncloudchat_async.bulk.delivery import Rules, Verdict
+from ncloudchat_async.bulk.fanout import run_many, wake
+from ncloudchat_async.bulk.reconcile import (
     Finding,
     Listed,
     ListNewest,
@@ -31,6 +27,10 @@ from ncloudchat_async.reconcile import (
     read_back,
     time_ms,
 )
+from ncloudchat_async.errors import NcloudChatError, OutcomeUnknownError
+from ncloudchat_async.journal.commits import Journal
+from ncloudchat_async.journal.view import Entry
+from ncloudchat_async.journal.writer import Doubt, JournalWriter
 
 __all__ = ["Answer", "Attempt", "Knowledge", "Settler", "doubtful"]
 
@@ -136,8 +136,8 @@ class Settler:
         attempt: Attempt,
         settled: Settled,
     ) -> None:
-        self.gate = Gate()
-        self.open = 0
+        self.gate: Gate = Gate()
+        self.open: int = 0
         """Deliveries in doubt."""
         self._journal = journal
         self._list_newest = list_newest

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from ncloudchat_async.fanout import END, End, Take, wake
+from ncloudchat_async.bulk.fanout import END, End, Take, wake
 
 __all__ = ["Lanes"]
 

@@ -8,10 +8,10 @@ from typing import Literal
 import anyio
 import msgspec
 
+from ncloudchat_async.bulk.fanout import Run, Take
+from ncloudchat_async.bulk.lanes import Lanes
+from ncloudchat_async.bulk.reconcile import Listed
 from ncloudchat_async.errors import Applied, ConfigError, NcloudChatError
-from ncloudchat_async.fanout import Run, Take
-from ncloudchat_async.lanes import Lanes
-from ncloudchat_async.reconcile import Listed
 
 __all__ = ["Delivery", "Job", "Mode", "Outcome", "Report", "Rules", "SendOne", "Status"]
 

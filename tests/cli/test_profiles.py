@@ -1,0 +1,96 @@
+"""Profiles: kept for their owner only, chosen in a known order, never shown."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ncloudchat_async.emulator import EmulatorThread
+from tests.cli.conftest import Cli
+
+
+def add(cli: Cli, emulator: EmulatorThread, name: str, key: str) -> None:
+    """Keep a profile of the emulator."""
+    words = ["--project-id", emulator.project_id, "--base-url", emulator.base_url]
+    done = cli("profile", "add", name, *words, stdin=key + "\n")
+    assert done.code == 0
+    assert key not in done.out + done.err
+
+
+def test_a_profile_file_is_for_its_owner_only(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, tmp_path: Path
+) -> None:
+    """The file has mode 0600 whatever the umask, also after changes, and no copy stays behind."""
+    add(cli, ncloudchat_emulator, "one", "key-1")
+    add(cli, ncloudchat_emulator, "two", "key-2")
+    (path,) = tmp_path.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    listed = cli("profile", "list")
+    assert [(row["name"], row["current"]) for row in listed.rows] == [("one", True), ("two", False)]
+    assert "key-1" not in listed.out
+
+
+def test_a_link_is_replaced_and_not_followed(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, tmp_path: Path
+) -> None:
+    """A link in the place of the profile file does not make its target hold a key."""
+    target = tmp_path / "target"
+    target.write_text('{"profiles":{}}')
+    target.chmod(0o600)
+    (tmp_path / "profiles.json").symlink_to(target)
+    add(cli, ncloudchat_emulator, "one", "key-1")
+    assert "key-1" not in target.read_text()
+    assert not (tmp_path / "profiles.json").is_symlink()
+
+
+def test_a_file_that_others_can_read_is_refused(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, tmp_path: Path
+) -> None:
+    """Keys that others could have read are not used; the remedy is told."""
+    add(cli, ncloudchat_emulator, "one", "key-1")
+    (tmp_path / "profiles.json").chmod(0o640)
+    done = cli("--profile", "one", "members", "list")
+    assert done.code == 2
+    assert "chmod 600" in done.err
+
+
+def test_profiles_are_chosen_in_order(
+    cli: Cli,
+    ncloudchat_emulator: EmulatorThread,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The command line comes before NCLOUDCHAT_PROFILE, then credentials, then the one in use."""
+    add(cli, ncloudchat_emulator, "bad", "wrong-key")
+    add(cli, ncloudchat_emulator, "good", ncloudchat_emulator.api_key)
+    assert cli("members", "list").code == 0
+    assert cli("members", "list", "--profile", "bad").code == 3
+    assert cli("--profile=bad", "members", "list").code == 3
+    assert cli("members", "list", "--profile", "none").code == 2
+    monkeypatch.setenv("NCLOUDCHAT_PROFILE", "bad")
+    assert cli("members", "list").code == 3
+    monkeypatch.setenv("NCLOUDCHAT_PROFILE", "")
+    assert cli("members", "list").code == 0
+    monkeypatch.setenv("NCLOUDCHAT_API_KEY", "")
+    assert cli("members", "list").code == 3
+    assert cli("profile", "use", "good").code == 0
+    assert cli("members", "list").code == 0
+    assert cli("profile", "use", "none").code == 2
+
+
+@pytest.mark.parametrize("key", ["", " ", "ключ", "a\x07b"])
+def test_an_unusable_key_is_not_kept(cli: Cli, tmp_path: Path, key: str) -> None:
+    """A key that no header can carry is refused at once, and is not repeated."""
+    done = cli("profile", "add", "x", "--project-id", "p", stdin=key + "\n")
+    assert done.code == 2
+    assert list(tmp_path.iterdir()) == []
+    assert not key.strip() or key not in done.err
+
+
+def test_a_damaged_file_is_not_quoted(cli: Cli, tmp_path: Path) -> None:
+    """What cannot be read as profiles may hold keys: it is named, not shown."""
+    path = tmp_path / "profiles.json"
+    path.write_text('{"profiles": {"x": {"api_key": "key-1"')
+    path.chmod(0o600)
+    done = cli("members", "list", "--profile", "x")
+    assert done.code == 2
+    assert "key-1" not in done.err

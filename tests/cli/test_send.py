@@ -1,0 +1,163 @@
+"""Sending files: outcomes, forecasts, journals, resuming, exit codes."""
+
+import shlex
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ncloudchat_async.emulator import EmulatorThread, Fault
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def guests(ncloudchat_emulator: EmulatorThread, tmp_path: Path) -> list[str]:
+    """Write 40 guests for 4 channels into `guests.csv`, and return the channels."""
+    ids = ncloudchat_emulator.add_rows("channels", [{"name": f"c{n}"} for n in range(4)])
+    lines = [f"{ids[number % 4]},guest {number}" for number in range(40)]
+    Path(tmp_path, "guests.csv").write_text("\n".join(["channel_id,name", *lines]))
+    return ids
+
+
+def intended(ids: list[str]) -> list[tuple[str, str]]:
+    """Give what the guests are to be told."""
+    return [(ids[number % 4], f"Hello guest {number}") for number in range(40)]
+
+
+SEND = ("send", "guests.csv", "--template", "Hello {name}")
+
+
+def test_each_message_has_its_outcome(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """One row per line tells what became of it, and stderr the totals."""
+    done = cli(*SEND, "--rate", "2000")
+    assert done.code == 0
+    assert {row["ref"] for row in done.rows} == {str(number) for number in range(1, 41)}
+    assert {row["status"] for row in done.rows} == {"sent"}
+    assert "messages: 40 of 40" in done.err
+    assert "sent 40, failed 0, unknown 0, skipped 0" in done.err
+    assert ncloudchat_emulator.audit(intended(guests)).exact
+
+
+def test_text_and_ref_may_be_columns(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """Without a template the text is a column; a ref of one's own comes back."""
+    lines = [{"channel_id": guests[0], "content": "{raw}", "ref": "r1"}]
+    done = cli("send", "-", stdin=msgspec.json.encode(lines[0]).decode() + "\n")
+    assert (done.code, done.rows[0]["ref"]) == (0, "r1")
+    assert ncloudchat_emulator.audit([(guests[0], "{raw}")]).exact
+
+
+def test_a_forecast_counts_and_shows(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """A dry run tells how many, how long at the rate, and shows three; nothing is sent."""
+    done = cli(*SEND, "--dry-run", "--rate", "10")
+    assert done.code == 0
+    (row,) = done.rows
+    assert (row["messages"], row["problems"], row["seconds"]) == (40, 0, 4.0)
+    assert isinstance(row["samples"], list)
+    assert [sample["body"] for sample in row["samples"]] == [
+        {"content": f"Hello guest {number}"} for number in range(3)
+    ]
+    assert "40 messages, 0 problems, 4.0 s at 10/s; nothing was sent" in done.err
+    assert ncloudchat_emulator.stats.requests == 0
+    bad = cli("send", "-", "--dry-run", stdin="channel_id,content\n..,x\n")
+    assert (bad.code, bad.rows[0]["problems"]) == (1, 1)
+
+
+@pytest.mark.parametrize("journal", [[], ["--journal", "j"]])
+def test_a_bad_line_stops_everything_first(
+    cli: Cli,
+    ncloudchat_emulator: EmulatorThread,
+    guests: list[str],
+    tmp_path: Path,
+    journal: list[str],
+) -> None:
+    """A mistake in the last line is told before the first message is sent."""
+    with Path(tmp_path, "guests.csv").open("a") as file:
+        file.write("\n,nobody\n")
+    done = cli(*SEND, *journal)
+    assert (done.code, done.out) == (2, "")
+    assert "guests.csv, line 42: no channel_id or id" in done.err
+    assert ncloudchat_emulator.stats.rows["messages"] == 0
+    assert cli("send", "guests.csv", "--template", "{nme}", *journal).code == 2
+
+
+def test_failures_end_with_1_and_may_stop_the_job(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """What the platform refuses is failed, and enough of it stops the job when asked."""
+    ncloudchat_emulator.settings = ncloudchat_emulator.settings.but(max_message_length=13)
+    done = cli(*SEND, "--rate", "2000", "--journal", "j")
+    assert done.code == 1
+    assert sum(row["status"] == "failed" for row in done.rows) == 30
+    listed = cli("jobs", "failed", "j", "--fields", "channel_id,content,ref")
+    assert len(listed.rows) == 30
+    ncloudchat_emulator.settings = ncloudchat_emulator.settings.but(max_message_length=None)
+    again = cli("send", "-", "--rate", "2000", stdin=listed.out)
+    assert again.code == 0
+    assert ncloudchat_emulator.audit(intended(guests)).exact
+
+
+def test_doubts_are_exit_code_5_and_listed(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """A lost answer is unknown in at_most_once mode, and the journal names it."""
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after", every=10))
+    done = cli(*SEND, "--rate", "2000", "--journal", "j", "--mode", "at_most_once")
+    assert done.code == 5
+    assert "4 unknown: ncloudchat jobs unknown j" in done.err
+    assert cli("jobs", "status", "j").rows[0]["unknown"] == 4
+    assert len(cli("jobs", "unknown", "j").rows) == 4
+
+
+def test_doubts_are_settled_by_looking(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """A lost answer is looked up after the settle time, and nothing is sent twice."""
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after", every=10))
+    done = cli(*SEND, "--rate", "2000", "--journal", "j", "--settle", "0.1")
+    assert (done.code, len(done.rows)) == (0, 40)
+    assert ncloudchat_emulator.audit(intended(guests)).exact
+
+
+def test_a_job_out_of_time_goes_on_with_the_printed_command(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """At the deadline what is on its way finishes; the resume command sends exactly the rest."""
+    done = cli(*SEND, "--rate", "20", "--journal", "a j", "--deadline", "0.7", "--ordered")
+    assert done.code == 4
+    sent = [row for row in done.rows if row["status"] == "sent"]
+    assert 0 < len(sent) < 40
+    (line,) = [line for line in done.err.splitlines() if line.startswith("go on with: ")]
+    words = shlex.split(line.removeprefix("go on with: "))
+    assert words[:4] == ["ncloudchat", "jobs", "resume", "a j"]
+    assert words[4:] == ["--ordered", "--rate", "20"]
+    rest = cli(*words[1:4], "--rate", "2000")
+    assert rest.code == 0
+    assert len(rest.rows) == 40 - len(sent)
+    assert ncloudchat_emulator.audit(intended(guests)).exact
+    assert "go on with" not in rest.err
+
+
+def test_a_refused_key_marks_nothing_as_failed(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str], tmp_path: Path
+) -> None:
+    """A key that is refused is found before the job begins, so that it can be run again."""
+    ncloudchat_emulator.settings = ncloudchat_emulator.settings.but(key_state="expired")
+    done = cli(*SEND, "--journal", "j")
+    assert (done.code, done.out) == (3, "")
+    assert not Path(tmp_path, "j").exists()
+
+
+@pytest.mark.parametrize("words", [["status"], ["resume"], ["unknown"], ["failed"]])
+def test_a_file_that_is_no_journal_is_refused(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    """Another file, and none at all, are told apart from an empty journal."""
+    Path(tmp_path, "other").write_text("text that is long enough to be no database" * 20)
+    for name in ("other", "none"):
+        done = cli("jobs", *words, name)
+        assert (done.code, done.out) == (1, "")
+        assert "journal" in done.err
