@@ -150,14 +150,14 @@ class _Run:
         started = self.loop.now
         try:
             retry_after_s = await self.request()
-            if retry_after_s is None:
-                self.result.per_second[int(self.loop.now)] += 1
-                semaphore.succeeded(started)
-            else:
-                told = retry_after_s if self.scenario.retry_after else None
-                semaphore.throttled(started, told)
         finally:
             semaphore.release()
+        if retry_after_s is None:
+            self.result.per_second[int(self.loop.now)] += 1
+            semaphore.succeeded(started)
+        else:
+            told = retry_after_s if self.scenario.retry_after else None
+            semaphore.throttled(started, told)
         return retry_after_s is None
 
     async def caller(self) -> None:

@@ -186,11 +186,12 @@ def stats(
             rows.write(archive_stats(archive, days=days))
         return DONE
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             found = await live_stats(chat, days=7 if days is None else days)
         with common.output.open() as rows:
             rows.write(found)
         return DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)

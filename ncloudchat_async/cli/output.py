@@ -281,7 +281,7 @@ def cell_text(value: object) -> str:
         case int() | float():
             return str(value)
         case _:
-            return msgspec.json.encode(value).decode()
+            return json_text(value)
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO) -> None:

@@ -41,7 +41,7 @@ def export(
     since: datetime | None = None,
     complete: Flag = False,
     look_back: _Seconds = 3600.0,
-    channels_at_once: Count = 16,
+    pages: Count = 32,
     common: Common = COMMON,
 ) -> int:
     """Write a whole project into an archive, or bring an archive up to date.
@@ -57,11 +57,12 @@ def export(
         since: Read messages from this moment on only, at the first export.
         complete: Read every message again, to find those deleted since.
         look_back: Seconds that a later export reads again before the newest message.
-        channels_at_once: Channels read at the same time.
+        pages: Pages asked for at once, each of about 0.5 MB of memory.
         common: Where to, and how results are written.
     """
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             with Progress() as progress:
                 report = await export_project(
@@ -70,14 +71,14 @@ def export(
                     since=aware(since),
                     complete=complete,
                     look_back=timedelta(seconds=look_back),
-                    channels_at_once=channels_at_once,
+                    max_in_flight=pages,
                     on_progress=_shown(progress),
                 )
         with common.output.open() as rows:
             rows.write(report)
         return FAILED if report.failures else DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def import_(
@@ -120,7 +121,8 @@ def import_(
     """
     pairs = () if friends is None else list(read_items(friends, pair_of))
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             if change.dry_run:
                 forecast = await forecast_import(
@@ -154,7 +156,7 @@ def import_(
             return UNKNOWN
         return FAILED if report.failure_count or report.messages_failed else DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def verify(
@@ -179,7 +181,8 @@ def verify(
         common: Where to, and how results are written.
     """
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with _side(left, common) as first, _side(right, common) as second:
             with Progress() as progress:
                 found = await compare(
@@ -189,7 +192,7 @@ def verify(
             rows.write({"equal": found.equal, **row_of(found)})
         return DONE if found.equal else FAILED
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 @asynccontextmanager

@@ -83,7 +83,7 @@ def launch(command: Sequence[str], environment: Mapping[str, str], tmp_path: Pat
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             # Without a controlling terminal, wherever the tests are run from.
             start_new_session=True,
         )

@@ -60,6 +60,9 @@ def test_an_unknown_outcome_is_exit_code_5(cli: Cli, ncloudchat_emulator: Emulat
     channel_id = ncloudchat_emulator.seed(channels=1).channel_ids[0]
     ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
     assert cli("messages", "send", channel_id, "hello").code == 5
+    ncloudchat_emulator.faults.clear()
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "stall", delay_s=60))
+    assert cli("messages", "send", channel_id, "hello", "--deadline", "0.3").code == 5
 
 
 def test_members_live_through_their_commands(cli: Cli) -> None:
@@ -183,7 +186,8 @@ def test_hostile_texts_never_reach_a_terminal(
     cli: Cli, ncloudchat_emulator: EmulatorThread, form: str
 ) -> None:
     """Names, texts and the server's errors reach no output with a character a terminal obeys."""
-    (channel_id,) = ncloudchat_emulator.add_rows("channels", [{"name": "=cmd|' /C calc'!A0"}])
+    fields = {"name": "=cmd|' /C calc'!A0", "type": "PRIVATE", "members": [HOSTILE]}
+    (channel_id,) = ncloudchat_emulator.add_rows("channels", [fields])
     ncloudchat_emulator.add_rows("messages", [{"channel_id": channel_id, "content": HOSTILE}])
     ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": HOSTILE}])
     for words in (["members", "list"], ["messages", "list", channel_id], ["channels", "list"]):
