@@ -3,17 +3,12 @@
 A transport that answers at once is called directly, with the answer decoded, and through
 `Session.send` (quota, latch, deadline, totals, decision), in turns within one process. The
 figure of the promise is the difference of the last and the first, decoding included; CPU
-time, medians. Instructions are counted instead where valgrind is installed (`--instructions`):
-they are the same on a busy machine.
+time, medians.
 """
 
 import argparse
 import asyncio
-import re
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -32,7 +27,6 @@ ENDPOINT = Endpoint("POST", "/v1/api/messages/{channel_id}", Message, envelope=(
 REQUEST = ENDPOINT(channel_id="channel-1", body={"content": "hello"})
 ANSWER = Response(200, {}, b'{"message":{"id":"1","content":"hello","sort_id":"1"},"status":1}')
 OPTIONS = CallOptions()
-INSTRUCTED = 2_000
 
 
 class Instant:
@@ -107,64 +101,14 @@ async def timed(rounds: int, count: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def instructions(name: str, count: int) -> int:
-    """Count the instructions of a run in a process of its own."""
-    done = subprocess.run(
-        [
-            "valgrind",
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-            sys.executable,
-            "-m",
-            "benchmarks.session",
-            "--run",
-            name,
-            "--calls",
-            str(count),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONHASHSEED": "0", "PATH": "/usr/bin:/bin"},
-    )
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    assert found is not None
-    return int(found[1])
-
-
-def report_instructions() -> None:
-    """Compare runs of two lengths, so that starting up does not count."""
-    if shutil.which("valgrind") is None:
-        raise SystemExit("valgrind is not installed")
-    per_call = {
-        name: (instructions(name, 2 * INSTRUCTED) - instructions(name, INSTRUCTED)) / INSTRUCTED
-        for name in ("transport", "and decode", "session")
-    }
-    for name, value in per_call.items():
-        print(f"{name:11} {value:8.0f} instructions per call")
-    print(f"session over its transport {per_call['session'] - per_call['transport']:8.0f}")
-
-
 def main(argv: Sequence[str] | None = None) -> Result:
-    """Measure in turns, or count instructions."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure in turns."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--calls", type=int, default=5_000)
-    parser.add_argument("--instructions", action="store_true")
-    parser.add_argument("--run", help="only make the calls of one way")
     arguments = parser.parse_args(argv)
     asyncio.run(check())
-    if arguments.run:
-        asyncio.run(run_one(arguments.run, arguments.calls))
-    elif arguments.instructions:
-        report_instructions()
-    else:
-        return report(asyncio.run(timed(arguments.rounds, arguments.calls)))
-    return Result()
-
-
-async def run_one(name: str, count: int) -> None:
-    await ways()[name](count)
+    return report(asyncio.run(timed(arguments.rounds, arguments.calls)))
 
 
 def report(medians: dict[str, float]) -> Result:

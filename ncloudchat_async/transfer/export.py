@@ -54,7 +54,7 @@ async def export_project(
     since: datetime | None = None,
     complete: bool = False,
     look_back: timedelta = timedelta(hours=1),
-    channels_at_once: int = 32,
+    max_in_flight: int = 32,
     on_progress: OnProgress | None = None,
 ) -> ExportReport:
     """Write a whole project into an archive, or bring an archive up to date.
@@ -76,8 +76,9 @@ async def export_project(
         complete: Read every message again, to find those deleted since.
         look_back: How far a later export reads again before the newest message it has:
             for messages that came into the list late, or were deleted meanwhile.
-        channels_at_once: Channels read at the same time, page by page; when fewer are left,
-            long ones get as many pages in flight together. Each takes about 0.5 MB of memory.
+        max_in_flight: Pages asked for at once. As many channels are read at the same time, page
+            by page; when fewer are left, long ones get several. Each page takes about 0.5 MB of
+            memory.
         on_progress: Is told after each page.
 
     Raises:
@@ -88,8 +89,8 @@ async def export_project(
     """
     if since is not None and since.tzinfo is None:
         raise ConfigError("since needs a time zone, such as datetime.now(UTC)")
-    if channels_at_once < 1:
-        raise ConfigError(f"channels_at_once must be 1 or more, not {channels_at_once!r}")
+    if max_in_flight < 1:
+        raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(
@@ -98,7 +99,7 @@ async def export_project(
         look_back_ms=round(look_back / timedelta(milliseconds=1)),
     )
     async with ArchiveWriter(path, chat.project_id, chat.base_url) as archive:
-        export = _Export(as_job(chat), archive, terms, channels_at_once, on_progress)
+        export = _Export(as_job(chat), archive, terms, max_in_flight, on_progress)
         return await export.run()
 
 

@@ -166,7 +166,7 @@ async def test_a_channel_that_cannot_be_read_is_named_and_the_rest_goes_on(
     emulator.seed(channels=5, messages_per_channel=120)
     refusal = '{"error":{"errorCode":"210","message":"Permission denied"}}'
     emulator.faults.add(Fault("listMessages", "status", status=403, body=refusal, nth=2))
-    report = await export_project(chat, path, channels_at_once=1)
+    report = await export_project(chat, path, max_in_flight=1)
     (failure,) = report.failures
     assert failure.noun == "messages"
     assert failure.reason.startswith("PermissionDeniedError: Messages.list: Permission denied")
@@ -189,7 +189,7 @@ async def test_a_channel_deleted_on_the_way_is_named(
             emulator.remove_row("channels", doomed)
 
     emulator.on_list = delete
-    report = await export_project(chat, path, channels_at_once=1)
+    report = await export_project(chat, path, max_in_flight=1)
     (failure,) = report.failures
     assert (failure.noun, failure.id) == ("channels", doomed)
     assert (report.channels, report.messages) == (1, 500)
@@ -205,7 +205,7 @@ async def test_an_interrupted_export_goes_on_where_it_ended(
     refused = '{"status":-4,"message":"disabled"}'
     emulator.faults.add(Fault("listMessages", "status", status=200, body=refused, nth=12))
     with pytest.raises(NcloudChatError, match="disabled"):
-        await export_project(chat, path, channels_at_once=1)
+        await export_project(chat, path, max_in_flight=1)
     assert describe(path).interrupted
     emulator.faults.clear()
     report = await export_project(chat, path)
@@ -222,9 +222,9 @@ async def test_a_long_channel_goes_on_from_its_last_page(
     emulator.seed(channels=1, messages_per_channel=3_000)
     emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=25))
     with pytest.raises(NcloudChatError):
-        await export_project(chat, path, channels_at_once=1)
+        await export_project(chat, path, max_in_flight=1)
     emulator.faults.clear()
-    report = await export_project(chat, path, channels_at_once=1)
+    report = await export_project(chat, path, max_in_flight=1)
     assert (report.messages, report.requests < 20) == (3_000, True)
 
 

@@ -297,7 +297,7 @@ async def test_half_an_archive_is_imported_only_when_asked(
     fill(emulator)
     emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=2))
     with pytest.raises(NcloudChatError):
-        await export_project(chat, path, channels_at_once=1)
+        await export_project(chat, path, max_in_flight=1)
     with pytest.raises(ArchiveError, match="was interrupted"):
         await import_project(new_chat, path)
     report = await import_project(new_chat, path, partial_archive=True)

@@ -267,6 +267,22 @@ async def test_an_endless_retry_after_does_not_shut_the_client() -> None:
     assert semaphore.paused_until <= clock.now_s + 7
 
 
+async def test_a_throttle_holds_the_next_call_back() -> None:
+    """The pace learns of a 429 before the slot goes to whoever waits for it."""
+    semaphore = RateSemaphore(Quota(max_in_flight=1))
+    gate = Gate(Response(429, {"Retry-After": "30"}, b"{}"))
+    transport = Scripted([gate])
+    session = await session_over(transport, semaphore=semaphore)
+    first, second = started(session, max_attempts=1), started(session)
+    await turns()
+    gate.open()
+    assert isinstance(await failure_of(first), errors.RateLimitedError)
+    await turns()
+    assert len(transport.sent) == 1
+    await session.aclose(0)
+    assert isinstance(await failure_of(second), errors.ClientClosedError)
+
+
 async def test_retries_stop_when_the_budget_is_spent() -> None:
     """In an outage calls fail at their first attempt once the reserve is used."""
     transport = Scripted([BROKEN])
