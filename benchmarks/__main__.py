@@ -70,7 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """List, or run one benchmark or all; 1 when a figure misses what it must be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", help="a benchmark, or `all`; without one: list them")
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument(
+        "--json", type=Path, help="write the figures here; one benchmark replaces its rows"
+    )
     parser.add_argument("--compare", type=Path, help="show what changed since an earlier --json")
     options, rest = parser.parse_known_args(argv)
     names = dict(available())
@@ -79,14 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if options.name != "all" and options.name not in names:
         parser.error(f"no benchmark is called {options.name!r}")
-    result = Result(environment=environment())
+    result = Result()
     broken = []
     if options.name == "all":
         broken = run_all([n for n in names if n not in _TOOLS], rest, result)
     else:
         result.add(run_one(options.name, rest))
     if options.json:
-        save(options.json, result)
+        known = options.name != "all" and options.json.exists()
+        whole = load(options.json) if known else Result()
+        whole.renew(result)
+        whole.environment = environment()
+        save(options.json, whole)
     if options.compare:
         print(compare(result.figures, load(options.compare).figures))
     return int(bool(broken) or any(f.verdict == "missed" for f in result.figures))

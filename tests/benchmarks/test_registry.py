@@ -61,6 +61,14 @@ def test_figures_come_back_from_their_file(tmp_path: Path) -> None:
     assert load(tmp_path / "x.json") == result
 
 
+def test_one_benchmark_renews_its_rows_and_no_others() -> None:
+    """What was measured again replaces what was known; the rest of the page stays."""
+    again = Figure(row=2, name="measured again", value=0.4, must=None, target=0.6)
+    result = Result(figures=[GOOD, FAIR])
+    result.renew(Result(figures=[again]))
+    assert result.figures == [FAIR, again]
+
+
 def test_the_table_is_in_the_order_of_the_rows() -> None:
     """One line a figure, with its verdict, whatever ran first."""
     lines = table([GOOD, FAIR, BAD]).splitlines()[2:]
