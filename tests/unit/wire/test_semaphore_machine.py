@@ -33,8 +33,8 @@ def test_every_rule_holds() -> None:
     class Machine(SemaphoreMachine):
         cancellations = 0
 
-    run(Machine, 350)
-    assert Machine.cancellations > 1_000
+    run(Machine, 200)
+    assert Machine.cancellations > 500
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -45,7 +45,8 @@ def test_planted_bug_is_found(bug: type[RateSemaphore]) -> None:
         kind = bug
 
     with pytest.raises((AssertionError, RuntimeError, ExceptionGroup)):
-        run(Machine, 600)
+        for _ in range(10):  # rare bugs take other schedules; most fall to the first ones
+            run(Machine, 300, derandomize=False)
 
 
 @pytest.mark.soak
