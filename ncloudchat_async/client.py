@@ -312,6 +312,7 @@ class _Core:
     async def open(self) -> None:
         if self._session is not None and self._loop is not None and not self._loop.is_closed():
             raise ClientClosedError("the client is open already: make another, or share this one")
+        await self.close(0.0)  # of a loop that ended before it
         keys = KeyRing(self._key)
         key = await keys.open()
         # aiohttp is most of this package's import time: it is loaded when first needed.
@@ -338,9 +339,12 @@ class _Core:
         )
 
     async def close(self, grace_s: float) -> None:
-        session, self._session = self._session, None
-        if session is None:
+        session, loop = self._session, self._loop
+        if session is None or loop is None:
             return
+        if loop is not asyncio.get_running_loop() and not loop.is_closed():
+            raise ClientClosedError("the client was opened in another event loop: close it there")
+        self._session = None
         try:
             await session.aclose(grace_s)
         finally:

@@ -41,7 +41,7 @@ def export(
     since: datetime | None = None,
     complete: Flag = False,
     look_back: _Seconds = 3600.0,
-    pages: Count = 32,
+    max_in_flight: Count = 32,
     common: Common = COMMON,
 ) -> int:
     """Write a whole project into an archive, or bring an archive up to date.
@@ -57,7 +57,7 @@ def export(
         since: Read messages from this moment on only, at the first export.
         complete: Read every message again, to find those deleted since.
         look_back: Seconds that a later export reads again before the newest message.
-        pages: Pages asked for at once, each of about 0.5 MB of memory.
+        max_in_flight: Pages asked for at once, each of about 0.5 MB of memory.
         common: Where to, and how results are written.
     """
 
@@ -71,7 +71,7 @@ def export(
                     since=aware(since),
                     complete=complete,
                     look_back=timedelta(seconds=look_back),
-                    max_in_flight=pages,
+                    max_in_flight=max_in_flight,
                     on_progress=_shown(progress),
                 )
         with common.output.open() as rows:

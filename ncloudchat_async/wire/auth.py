@@ -79,8 +79,8 @@ class KeyRing:
     def __init__(self, key: Secret | KeySource) -> None:
         self._source: Final = None if isinstance(key, Secret) else key
         self._lock: Final = asyncio.Lock()
-        self._asked = 0
         self.key: Secret = key if isinstance(key, Secret) else Secret("")
+        """The key in use: another object after each answer of the source, even if it is equal."""
 
     async def open(self) -> Secret:
         """Return the key to begin with.
@@ -97,10 +97,13 @@ class KeyRing:
         """Whether the source is being asked for another key."""
         return self._lock.locked()
 
-    async def renew(self, refused: Secret | None) -> bool:
+    async def renew(self, refused: Secret) -> bool:
         """Ask for another key, once for all calls that were refused together.
 
         A caller cancelled while it asks leaves the question to the next one that waits.
+
+        Args:
+            refused: What `key` was when the refused request was sent.
 
         Returns:
             Whether the key now differs from the refused one.
@@ -111,17 +114,13 @@ class KeyRing:
         """
         if self._source is None:
             return False
-        asked = self._asked
         async with self._lock:
-            if self.key == refused and self._asked == asked:
-                self._asked += 1
+            if self.key is refused:
                 try:
-                    key = await self._ask(self._source)
-                except asyncio.CancelledError:
-                    self._asked -= 1
+                    self.key = await self._ask(self._source)
+                except Exception:
+                    self.key = Secret(refused.reveal())  # asked, in vain
                     raise
-                if key != self.key:
-                    self.key = key
             return self.key != refused
 
     async def _ask(self, source: KeySource) -> Secret:

@@ -90,6 +90,6 @@ def conclude(call: Call, failure: NcloudChatError, now: float) -> NcloudChatErro
 def _is_late(call: Call, now: float) -> bool:
     """Tell whether a transport gave up because of the deadline.
 
-    Connecting ends 20 ms before it, and timers may be a millisecond early.
+    Connecting ends 50 ms before it, and timers may be a millisecond early.
     """
-    return now >= call.deadline - 0.025
+    return now >= call.deadline - 0.055

@@ -28,7 +28,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Observer = Callable[[Event], None]
-"""Is told afterwards, on the event loop: it must be quick and must not raise."""
+"""Is told afterwards, on the event loop, so it must be quick. What it raises costs no call its
+result: the first failure is logged by the logger `ncloudchat_async`, and it goes on being
+told."""
 
 
 class LoggingObserver:
@@ -62,7 +64,7 @@ class Stats(msgspec.Struct):
     calls: int = 0
     """Calls begun."""
     attempts: int = 0
-    """Requests that may have reached the wire."""
+    """Requests begun: those the server saw, and those that ended with `NotSentError`."""
     retries: int = 0
     """Attempts after the first of their call."""
     throttles: int = 0
@@ -70,4 +72,4 @@ class Stats(msgspec.Struct):
     waited_s: float = 0.0
     """Seconds that calls queued for quota, added up."""
     connections: int = 0
-    """Sockets opened."""
+    """Sockets opened; those of a borrowed session are not counted."""

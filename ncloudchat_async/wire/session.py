@@ -123,7 +123,6 @@ class Session:
                 else:
                     self._budget.deposit()
                     return value
-                self._learn(call, failure)
                 if self._is_gone(call, failure):
                     return request.absent  # type: ignore[return-value]  # not None: see _is_gone
                 if not await self._rest(call, failure):
@@ -169,33 +168,48 @@ class Session:
         call.sent_at = None
         if self._latch.shut:
             self._pass_latch(call)
-        if not self._semaphore.try_acquire(call.options.priority):
+        semaphore = self._semaphore
+        if not semaphore.try_acquire(call.options.priority):
             await self._queue(call)
-        started = self._now()
-        timeout_s = min(call.deadline - started, self._attempt_s)
         try:
-            if timeout_s <= 0:
-                raise DeadlineExceededError("the deadline passed before the request was sent")
-            call.sent_at = started
-            call.key = self._keys.key
-            call.attempts += 1
+            call.sent_at = now = self._now()
+            timeout_s = self._bound(call, now)
+            call.key = key = self._keys.key
             self.stats.attempts += 1
-            if call.attempts > 1:
+            if call.attempts:
                 self.stats.retries += 1
-            response = await self._transport.perform(
-                call.request, None if timeout_s == math.inf else timeout_s
+            call.attempts += 1
+            response = await self._transport.perform(call.request, timeout_s)
+            value = decode(
+                call.request.endpoint, response, roomy_stack=self._roomy_stack, secret=key
             )
+            semaphore.succeeded(now)
+        except NcloudChatError as error:
+            # Before the slot goes to the next call, which a throttle must hold back.
+            self._learn(call, error)
+            raise
         finally:
-            self._semaphore.release()
-        value = decode(
-            call.request.endpoint, response, roomy_stack=self._roomy_stack, secret=call.key
-        )
-        self._semaphore.succeeded(started)
-        if self._latch.refusals and call.key is self._keys.key:
+            semaphore.release()
+        if self._latch.refusals and key == self._keys.key:
             self._latch.open()
         if self._observer is not None:
-            self._tell("attempt", call, self._now() - started, http_status=response.status)
+            self._tell("attempt", call, self._now() - now, http_status=response.status)
         return value
+
+    def _bound(self, call: Call, now: float) -> float | None:
+        """Return the seconds that an attempt may take, None for any time.
+
+        Raises:
+            DeadlineExceededError: There are none left.
+        """
+        left = call.deadline - now
+        if left <= 0:
+            call.sent_at = None
+            raise DeadlineExceededError("the deadline passed before the request was sent")
+        most = self._attempt_s
+        if left < most:
+            return left
+        return None if most == math.inf else most
 
     async def _queue(self, call: Call) -> None:
         """Wait for a slot, and refuse the call if the latch shut meanwhile."""
@@ -226,14 +240,14 @@ class Session:
 
     def _learn(self, call: Call, error: NcloudChatError) -> None:
         """Let quota, latch, totals and observer know how an attempt failed."""
-        call.doubt = call.doubt or in_doubt(error)
         started = call.sent_at
         if started is None:
             return
         call.failure = error
+        call.doubt = call.doubt or in_doubt(error)
         now = self._now()
         # What is said of a key that was replaced meanwhile says nothing of the new one.
-        if call.key is self._keys.key:
+        if call.key == self._keys.key:
             if isinstance(error, AuthenticationError):
                 self._latch.record(error, now)
                 call.probing = False
@@ -293,7 +307,7 @@ class Session:
 
         A call that only met the shut latch joins a renewal under way and begins none.
         """
-        refused = self._keys.key if call.sent_at is None else call.key
+        refused = self._keys.key if call.sent_at is None or call.key is None else call.key
         if call.renewed or (call.sent_at is None and not self._keys.renewing):
             return False
         call.renewed = True

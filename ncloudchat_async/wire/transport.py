@@ -51,7 +51,7 @@ __all__ = [
 KEY_HEADER: Final = "x-api-key"
 _PROJECT_HEADER: Final = "x-project-id"
 _VARIABLE: Final = "NCLOUDCHAT_TRANSPORT"
-_CONNECT_RESERVE_S: Final = 0.02
+_CONNECT_RESERVE_S: Final = 0.05
 """Time that connecting leaves of an attempt's, so that its timer fires well before the
 attempt's own and the attempt is known not to have been sent."""
 _AT_ONCE_BYTES: Final = 2**18

@@ -94,7 +94,7 @@ def test_an_interrupted_export_goes_on(
     filled.faults.add(Fault("listMessages", "delay", delay_s=60, nth=2))
     reading = threading.Event()
     filled.on_list = lambda call: reading.set() if call.operation == "listMessages" else None
-    process = launch(["export", "a.archive", "--pages", "1"])
+    process = launch(["export", "a.archive", "--max-in-flight", "1"])
     assert reading.wait(20)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)

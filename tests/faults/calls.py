@@ -19,7 +19,19 @@ from ncloudchat_async.wire.session import Session
 from ncloudchat_async.wire.transport import Transport, open_transport
 from tests.faults.scenarios import KEY
 
-__all__ = ["CALLS", "OPENERS", "Opener", "Thing", "assert_secret", "chain_of", "opened"]
+__all__ = [
+    "CALLS",
+    "OPENERS",
+    "PATIENT",
+    "QUICK",
+    "TWICE",
+    "Opener",
+    "Thing",
+    "assert_secret",
+    "chain_of",
+    "opened",
+    "options_of",
+]
 
 Opener = Callable[..., Coroutine[Any, Any, Transport]]
 OPENERS: Final[dict[str, Opener]] = {
@@ -46,6 +58,8 @@ CALLS: Final[dict[str, Request[Thing]]] = {
 }
 """One call of each method: only POST must not be repeated."""
 
+PATIENT: Final = Timeouts(connect_s=5.0, read_s=5.0, deadline_s=10.0)
+"""For faults that show at once, however busy the machine."""
 QUICK: Final = Timeouts(connect_s=0.15, read_s=0.15, deadline_s=2.0)
 TWICE: Final = Retry(max_attempts=2, base_s=0.001, max_sleep_s=0.002)
 UNPACED: Final = Quota(adaptive=False)
@@ -58,7 +72,7 @@ async def opened(
     opener: Opener,
     base_url: str,
     *,
-    timeouts: Timeouts = QUICK,
+    timeouts: Timeouts = PATIENT,
     pool: Pool = ROOMY,
     quota: Quota = UNPACED,
     budget: float = 0.1,
@@ -87,7 +101,7 @@ async def opened(
         await session.aclose(grace_s)
 
 
-def options_of(timeouts: Timeouts = QUICK, retry: Retry = TWICE) -> CallOptions:
+def options_of(timeouts: Timeouts = PATIENT, retry: Retry = TWICE) -> CallOptions:
     """The options a client would pass for these settings."""
     return CallOptions(deadline_s=timeouts.deadline_s, retry=retry)
 

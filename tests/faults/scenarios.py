@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import json
 import zlib
 from typing import Final
@@ -342,6 +343,23 @@ async def echoes_json(wire: Wire, request: Request) -> None:
     key = request.headers["x-api-key"]
     body = {"id": [key], "thing": {"id": {key: key}}, "message": key}
     await wire.send(answer(200, json.dumps(body).encode()))
+
+
+MIXED: Final = (
+    "reset_before_headers", "closed_before_headers", "closed_in_body", "bad_chunk", "garbage",
+    "http_503", "http_500", "html_502", "truncated_json", "empty_200", "throttle_seconds",
+    "second_answer", "status_-2_in_200", "corrupt_zip", "http_409", "hang",
+)  # fmt: skip
+"""What `mixed` does to one request in a hundred, one after another."""
+_count = itertools.count(1)
+
+
+@scenario
+async def mixed(wire: Wire, request: Request) -> None:
+    """Break one request in a hundred, each in another way."""
+    number = next(_count)
+    name = "fine" if number % 100 else MIXED[number // 100 % len(MIXED)]
+    await SCENARIOS[name](wire, request)
 
 
 _paths: set[str] = set()

@@ -16,7 +16,7 @@ from ncloudchat_async.resources.subscriptions import Subscriptions
 from ncloudchat_async.resources.tokens import Tokens
 from ncloudchat_async.settings import Pool, Retry, Timeouts
 from ncloudchat_async.wire.endpoint import Endpoint, Request
-from tests.faults.calls import CALLS, OPENERS, TWICE, Opener, Thing, opened, options_of
+from tests.faults.calls import CALLS, OPENERS, QUICK, TWICE, Opener, Thing, opened, options_of
 from tests.faults.scenarios import KEY
 from tests.faults.server import SCENARIOS, FaultServer, Wire, answer
 from tests.faults.server import Request as Received
@@ -102,7 +102,9 @@ async def test_a_borrowed_session_lends_its_connections_only(
 async def test_a_borrowed_session_that_is_closed(opener: Opener, faulty: FaultServer) -> None:
     """It is refused when it is lent, and its end is that of the calls over it."""
     borrowed = aiohttp.ClientSession()
-    async with opened(opener, faulty.url("hang", "ended"), session=borrowed) as session:
+    async with opened(
+        opener, faulty.url("hang", "ended"), session=borrowed, timeouts=QUICK
+    ) as session:
         call = asyncio.ensure_future(session.send(CALLS["GET"], options_of(retry=TWICE)))
         await faulty.until_seen("hang", "ended")
         await borrowed.close()
@@ -176,9 +178,9 @@ async def test_a_large_request_that_nobody_reads(opener: Opener, faulty: FaultSe
     """A server that stops reading holds the caller no longer than any other fault."""
     post = Endpoint("POST", "/things", Thing, envelope=("thing",))
     request = post(body={"content": "x" * 2**23})
-    async with opened(opener, faulty.url("never_reads", "large")) as session:
+    async with opened(opener, faulty.url("never_reads", "large"), timeouts=QUICK) as session:
         with pytest.raises(errors.OutcomeUnknownError) as caught:
-            await session.send(request, options_of())
+            await session.send(request, options_of(QUICK))
     assert caught.value.attempts == 1
     assert caught.value.elapsed_s < 2
 
