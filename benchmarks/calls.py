@@ -130,7 +130,7 @@ async def _tails(
         async with opened(names, server, workers) as calls:
             for name, call in calls.items():
                 await latencies(call, 2 * workers, workers)
-                seconds = await latencies(call, max(200, count // 2), workers)
+                seconds = await latencies(call, max(2 * workers, count // 2), workers)
                 p50, p99 = (percentile(seconds, share) * 1e3 for share in (0.5, 0.99))
                 lines[name].append((workers, p99))
                 print(f"  {workers:3d} in flight {name:18s} p50 {p50:7.2f} ms  p99 {p99:7.2f} ms")

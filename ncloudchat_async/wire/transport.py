@@ -7,12 +7,10 @@ are requests on the wire.
 
 import asyncio
 import contextlib
-import errno
 import io
 import math
 import os
 import socket
-import ssl
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final, Protocol
@@ -28,13 +26,13 @@ from ncloudchat_async.errors import (
     ClientClosedError,
     NcloudChatError,
     NoReplyError,
-    NotSentError,
     TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
+from ncloudchat_async.wire.failures import failure_of, is_cancelled
 
 __all__ = [
     "KEY_HEADER",
@@ -42,8 +40,6 @@ __all__ = [
     "Sockets",
     "Transport",
     "connecting_s",
-    "failure_of",
-    "is_cancelled",
     "open_transport",
     "owned",
 ]
@@ -229,12 +225,6 @@ def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> 
                 connector.close().__await__().send(None)
 
 
-def is_cancelled() -> bool:
-    """Tell a cancellation from the CancelledError of a pool that others closed."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
-
-
 def _streamed(body: bytes | None) -> bytes | io.BytesIO | None:
     """Have a large body sent in parts: written at once it would hold up the event loop."""
     return body if body is None or len(body) <= _AT_ONCE_BYTES else io.BytesIO(body)
@@ -397,39 +387,3 @@ async def _once(
     except (aiohttp.ClientError, OSError) as error:
         failure = failure_of(error)
     raise failure
-
-
-# Looked through in order, since the types inherit from one another.
-_FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], str], ...]] = (
-    (aiohttp.ConnectionTimeoutError, NotSentError, "connecting took too long"),
-    (aiohttp.ClientConnectorDNSError, NotSentError, "the host name cannot be resolved"),
-    (aiohttp.ClientConnectorCertificateError, NotSentError, "the certificate is not accepted"),
-    (aiohttp.ClientConnectorError, NotSentError, "cannot connect"),
-    (aiohttp.ServerFingerprintMismatch, NotSentError, "the certificate is another one"),
-    (aiohttp.ClientHttpProxyError, NotSentError, "the proxy refuses to connect"),
-    (aiohttp.InvalidURL, NotSentError, "the address is not valid"),
-    (aiohttp.ServerDisconnectedError, NoReplyError, "the connection was closed unanswered"),
-    (aiohttp.ClientPayloadError, NoReplyError, "the answer's body is cut short or broken"),
-    (TimeoutError, NoReplyError, "no complete answer in time"),
-    (OSError, NoReplyError, "the connection was lost"),
-    (Exception, NoReplyError, "the answer is not valid HTTP"),
-)
-
-
-def failure_of(error: Exception) -> TransportError:
-    """Tell by the type of an aiohttp error whether the request can have left."""
-    kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
-    return kind(f"{text} ({_reason(error)})")
-
-
-def _reason(error: Exception) -> str:
-    """Name the cause without its text, which may repeat headers or addresses."""
-    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    number = getattr(cause, "errno", None)
-    return (
-        f"{type(cause).__name__} {errno.errorcode.get(number, number)}"
-        if number
-        else (type(cause).__name__)
-    )

@@ -28,12 +28,12 @@ SIDEWAYS = {"resources": {"base"}, "models": {"base", "members", "friends"}}
 """Packages whose modules do not import each other, and those that all may import."""
 WIRE = (
     ("session",),
-    ("semaphore", "retry", "transport", "direct"),
-    ("answers", "call", "pace", "store"),
+    ("semaphore", "retry", "transport", "direct", "lines"),
+    ("answers", "call", "failures", "pace", "store"),
     ("endpoint", "auth", "observe"),
 )
 LIBRARIES = {
-    "aiohttp": {"wire.transport", "wire.direct"},
+    "aiohttp": {"wire.transport", "wire.direct", "wire.lines", "wire.failures"},
     "yarl": {"wire.transport", "wire.direct"},
     "backoff": {"wire.retry"},
     "sqlite3": {"journal", "transfer"},
