@@ -35,6 +35,7 @@ from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.transport import (
     KEY_HEADER,
     Sockets,
+    Watch,
     connecting_s,
     failure_of,
     is_cancelled,
@@ -130,7 +131,7 @@ class DirectTransport:
         """Read a body that did not come together with its head, up to the cap."""
         if int(headers.get("Content-Length", 0)) > self._max_body_bytes:
             raise self._too_large()
-        line.payload = payload
+        line.read(payload)
         chunks: list[bytes] = []
         left = self._max_body_bytes
         while chunk := await payload.readany():
@@ -301,7 +302,15 @@ def _forget(lines: _Lines) -> None:
 class _Line:
     """One connection, from its opening to its end; never in the connector's pool."""
 
-    __slots__ = ("connection", "deadline", "idle_since", "payload", "protocol", "transport")
+    __slots__ = (
+        "connection",
+        "deadline",
+        "idle_since",
+        "payload",
+        "protocol",
+        "transport",
+        "watch",
+    )
 
     def __init__(self, connection: Connection) -> None:
         protocol, transport = connection.protocol, connection.transport
@@ -314,8 +323,16 @@ class _Line:
         self.protocol: Final = protocol
         self.transport: Final = transport
         self.payload: StreamReader | None = None
+        self.watch: Watch | None = None
         self.deadline = math.inf
         self.idle_since = 0.0
+
+    def read(self, payload: StreamReader) -> None:
+        """Take note of a body that is still to come."""
+        self.payload = payload
+        if self.watch is None:
+            self.watch = Watch(self.protocol)
+        self.watch.body = payload
 
     def fail(self, error: Exception) -> None:
         """End the attempt that uses this: it waits for a head, or for the rest of a body."""

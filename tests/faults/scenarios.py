@@ -173,6 +173,23 @@ async def bad_chunk(wire: Wire, request: Request) -> None:
 
 
 @scenario
+async def late_bad_chunk(wire: Wire, request: Request) -> None:
+    """Break the chunks once the head was read."""
+    await wire.send(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + good_body(request)[:5])
+    await asyncio.sleep(0.02)
+    await wire.send(b"\r\nnot a size\r\nrest\r\n0\r\n\r\n")
+
+
+@scenario
+async def late_garbage_zip(wire: Wire, request: Request) -> None:
+    """Break the zipped body once the head was read."""
+    head = answer(200, b"", "Content-Encoding: gzip", length=100)
+    await wire.send(head + gzip.compress(good_body(request))[:12])
+    await asyncio.sleep(0.02)
+    await wire.send(b"\xff" * 88)
+
+
+@scenario
 async def long_chunk(wire: Wire, request: Request) -> None:
     """More bytes than the size of the chunk says."""
     await wire.send(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + good_body(request))
