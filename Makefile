@@ -24,8 +24,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks all $(ARGS)
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks all --json docs/benchmarks.json $(ARGS); status=$$?; \
+	$(BIN)/python -m benchmarks plots && exit $$status
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m soak $(ARGS)
@@ -39,6 +40,10 @@ $(BIN)/python:
 
 $(VENV)/.cli: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[cli]"
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --group bench
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.cli

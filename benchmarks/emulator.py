@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -106,10 +107,10 @@ async def _measure(pid: int, words: list[str], count: int) -> None:
         connection.writer.close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=20_000)
-    count = parser.parse_args().requests
+    count = parser.parse_args(argv).requests
     cores = sorted(os.sched_getaffinity(0))
     begun = time.perf_counter()
     server = subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True)

@@ -18,12 +18,13 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
 import msgspec
 
+from benchmarks.figures import Figure, Result
 from ncloudchat_async import Client, Delivery, Quota
 from ncloudchat_async.bulk import Job, run_many, send_many
 from ncloudchat_async.emulator import EmulatorSettings
@@ -126,7 +127,7 @@ async def _as_coroutine(run: Callable[[int], Awaitable[None]], count: int) -> No
     await run(count)
 
 
-def overhead(count: int, rounds: int = 7) -> None:
+def overhead(count: int, rounds: int = 7) -> list[Figure]:
     runs = {"run_many": any_call, "send_many": plain, "send_many, journal": journaled}
     figures: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
@@ -137,6 +138,17 @@ def overhead(count: int, rounds: int = 7) -> None:
     print(f"overhead over a closed loop of own sends, CPU per item, median of {rounds}:")
     for name, values in figures.items():
         print(f"  {name:20} {statistics.median(values):6.2f} us")
+    return [
+        Figure(
+            row=11,
+            name="send_many over a closed loop of own send(), per item",
+            value=statistics.median(figures["send_many"]),
+            unit="us",
+            must=4.0,
+            target=1.0,
+            note=f"with a journal: {statistics.median(figures['send_many, journal']):.0f} us",
+        )
+    ]
 
 
 def traced_mib(run: Callable[[int], Awaitable[None]], count: int) -> float:
@@ -147,10 +159,14 @@ def traced_mib(run: Callable[[int], Awaitable[None]], count: int) -> float:
     return peak / 2**20
 
 
-def memory(count: int) -> None:
+def memory(count: int) -> list[Figure]:
     print("peak of memory allocated for 100,000 items:")
-    for name, run in (("run_many", any_call), ("send_many", plain)):
-        print(f"  {name:20} {traced_mib(run, 100_000):6.2f} MiB")
+    peaks = {
+        name: traced_mib(run, 100_000)
+        for name, run in (("run_many", any_call), ("send_many", plain))
+    }
+    for name, peak in peaks.items():
+        print(f"  {name:20} {peak:6.2f} MiB")
     print(f"  {'with a journal':20} {traced_mib(journaled, 20_000):6.2f} MiB (20,000 items)")
     # In a process of its own: the high-water mark never falls.
     for name in ("plain", "journaled"):
@@ -161,6 +177,16 @@ def memory(count: int) -> None:
             text=True,
         ).stdout
         print(f"  growth of the process, {name}: {growth.strip()}")
+    return [
+        Figure(
+            row=11,
+            name="memory of send_many for 100,000 items",
+            value=peaks["send_many"] * 2**20 / 1e6,
+            unit="MB",
+            must=20.0,
+            target=2.0,
+        )
+    ]
 
 
 def grow(name: str, count: int) -> None:
@@ -305,25 +331,28 @@ def quota() -> None:
     print(f"  {seconds:.2f} s, {throttled} answers 429, {3000 - held} lost")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Measure all subjects, or one."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("subject", nargs="?", default="all")
     parser.add_argument("rest", nargs="*")
     parser.add_argument("--full", action="store_true", help="count to a million")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.subject == "grow":
         grow(arguments.rest[0], int(arguments.rest[1]))
-        return
-    subjects: dict[str, Callable[[], None]] = {
+        return Result()
+    subjects: dict[str, Callable[[], list[Figure] | None]] = {
         "overhead": lambda: overhead(100_000),
         "memory": lambda: memory(1_000_000 if arguments.full else 100_000),
         "resume": lambda: resume(1_000_000),
         "platform": lambda: platform(20_000 if arguments.full else 5_000),
         "quota": quota,
     }
-    for name, print_figures in subjects.items():
+    result = Result()
+    for name, measure in subjects.items():
         if arguments.subject in ("all", name):
-            print_figures()
+            result.figures += measure() or []
+    return result
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ import asyncio
 import ssl
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import trustme
 
+from benchmarks.figures import Figure, Result
 from ncloudchat_async.errors import NcloudChatError, OutcomeUnknownError, RateLimitedError
 from tests.faults.calls import CALLS, OPENERS, QUICK, Thing, chain_of, opened, options_of
 from tests.faults.scenarios import KEY
@@ -72,7 +74,7 @@ def is_twice(method: str, cell: Cell) -> bool:
     return method == "POST" and cell.requests > 1 and not throttled
 
 
-def report(opener: str, cells: dict[tuple[str, str], Cell]) -> None:
+def report(opener: str, cells: dict[tuple[str, str], Cell]) -> list[Figure]:
     ends = Counter("success" if c.error is None else type(c.error).__name__ for c in cells.values())
     foreign = [key for key, cell in cells.items() if is_foreign(cell)]
     late = [key for key, cell in cells.items() if cell.elapsed_s > DEADLINE_S + GRACE_S]
@@ -90,11 +92,30 @@ def report(opener: str, cells: dict[tuple[str, str], Cell]) -> None:
     )
     print(f"  errors that show the key            {len(shown)}  (must be 0) {shown or ''}")
     print(f"  slowest call                        {max(c.elapsed_s for c in cells.values()):.2f} s")
+    totals = {
+        "foreign exceptions": foreign,
+        "calls past their deadline": late,
+        "ambiguous writes on the wire twice": twice,
+        "errors that show the key": shown,
+    }
+    return [
+        Figure(
+            row=15,
+            name=f"{len(cells)} faulty calls over {opener}: {what}",
+            value=len(found),
+            unit="",
+            must=0,
+            target=0,
+        )
+        for what, found in totals.items()
+    ]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Fill the matrix over each transport."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.parse_args(argv)
+    result = Result()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     for opener in OPENERS:
@@ -102,7 +123,8 @@ def main() -> None:
             cells = asyncio.run(measure(server, opener))
         for method in CALLS:
             assert cells["fine", method] == cells["fine", method]._replace(error=None, requests=1)
-        report(opener, cells)
+        result.figures += report(opener, cells)
+    return result
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from collections.abc import Coroutine, Sequence
 
 import msgspec
 
+from benchmarks.figures import Figure, Result
 from ncloudchat_async import Client, Quota
 from ncloudchat_async.paging import Pages
 
@@ -124,8 +125,8 @@ def virtual(reading: Coroutine[None, None, None]) -> float:
         return runner.get_loop().time()
 
 
-def timing(pages: int, window: int, repeat: int, *, jitter: bool) -> str:
-    """One line: time over pages / window * latency."""
+def timing(pages: int, window: int, repeat: int, *, jitter: bool) -> tuple[float, float]:
+    """Print and return time over pages / window * latency: virtual, and by the wall clock."""
     ideal = pages / window * LATENCY_S
 
     def server() -> Server:
@@ -137,10 +138,13 @@ def timing(pages: int, window: int, repeat: int, *, jitter: bool) -> str:
     for _ in range(repeat):
         ours.append(wall(read(server(), window)) / ideal)
         floors.append(wall(floor(server(), window)) / ideal)
-    return (
+    measured = statistics.median(ours)
+    print(
+        f"  {'latency +-100 %' if jitter else 'steady latency':16} "
         f"window {window:2}  virtual {scheduled:.3f}  "
-        f"wall {statistics.median(ours):.3f} (floor {statistics.median(floors):.3f})"
+        f"wall {measured:.3f} (floor {statistics.median(floors):.3f})"
     )
+    return scheduled, measured
 
 
 async def calls(rows: int) -> tuple[int, int]:
@@ -267,8 +271,8 @@ def socket_timing(pages: int) -> None:
         server.wait()
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run what was asked for and print it."""
+def main(argv: Sequence[str] | None = None) -> Result:
+    """Run what was asked for, print it, and judge windows of 4 and more."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paging", description=__doc__)
     parser.add_argument("--pages", type=int, default=1_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -280,10 +284,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("time over pages / window * latency (must be <= 1.15 from window 4 on)")
     if options.socket:
         socket_timing(options.pages)
-        return
-    for jitter, name in ((False, "steady latency"), (True, "latency +-100 %")):
-        for window in (1, 4, 8, 16):
-            print(f"  {name:16}", timing(options.pages, window, options.repeat, jitter=jitter))
+        return Result()
+    result = Result()
+    for jitter in (False, True):
+        times = [
+            timing(options.pages, window, options.repeat, jitter=jitter) for window in (1, 4, 8, 16)
+        ]
+        result.figures.append(
+            Figure(
+                row=10,
+                name="list of pages / pages * latency / window, "
+                + ("latency +-100 %" if jitter else "steady latency"),
+                value=max(measured for _, measured in times[1:]),
+                must=1.15,
+                target=1.08,
+                note=f"computing taken off: {max(virtual for virtual, _ in times[1:]):.2f}",
+            )
+        )
     for rows in (2_000, 10_000, options.pages * PER_PAGE):
         theirs, ours = asyncio.run(calls(rows))
         print(f"calls for {rows:9,} rows: plain {theirs}, anchored {ours}: {ours / theirs:.3f}")
@@ -295,6 +312,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"memory for {options.rows:,} rows, window {window:2}: {warm:.1f} MB after a tenth, "
             f"at most {most:.1f} MB later"
         )
+    return result
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class _State:
     def admits(self) -> bool:
         """Take a token of a bucket that holds 10 ms of the limit."""
         now = time.monotonic()
-        due = max(self._due, now - max(0.01, self.interval))
+        due = max(self._due, now - 0.01)
         if due > now:
             return False
         self._due = due + self.interval

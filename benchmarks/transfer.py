@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -191,8 +191,8 @@ def _conversions(archive: Path, rounds: int) -> None:
             print(f"{name:>12}: {rate:8,.0f} rows per CPU second, {size:6.1f} MB")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--channels", type=int, default=200)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--latency-ms", type=float, default=20.0)
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--one", choices=list(_WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("place", nargs="*", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.one is not None:
         asyncio.run(_run_one(args.one, args.out, *args.place))
         return

@@ -60,7 +60,7 @@ def api(
                 rows.write(item if isinstance(item, dict) else {"value": item})
         return DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def _request(method: str, path: str, query: Sequence[str], body_from: Path | None) -> Request[Any]:

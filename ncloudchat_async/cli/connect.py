@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.profiles import find_profile
 from ncloudchat_async.client import Client
-from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry
+from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry, Timeouts
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.observe import Observer
 
@@ -52,14 +52,22 @@ class Connection:
         """
         profile = find_profile(self.profile)
         quota = Quota(rate=self.rate, max_in_flight=self.max_in_flight)
+        # A single write in doubt at the deadline is then an unknown outcome, and no mere end.
+        timeouts = Timeouts() if self.deadline is None else Timeouts(deadline_s=self.deadline)
         if profile is None:
-            return Client(quota=quota, observer=observer, allow_insecure=self.allow_insecure)
+            return Client(
+                quota=quota,
+                timeouts=timeouts,
+                observer=observer,
+                allow_insecure=self.allow_insecure,
+            )
         return Client(
             profile.project_id,
             profile.api_key,
             # Not the environment's: a profile's key goes to the profile's host only.
             base_url=profile.base_url or DEFAULT_BASE_URL,
             quota=quota,
+            timeouts=timeouts,
             observer=observer,
             allow_insecure=self.allow_insecure,
         )

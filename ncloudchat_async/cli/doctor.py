@@ -64,7 +64,8 @@ def doctor(
         common: Where to, and how results are written.
     """
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         latencies = _Latencies()
         async with common.connection.client(latencies) as chat:
             with common.output.open(brief=("check", "state", "found", "fix")) as rows:
@@ -75,7 +76,7 @@ def doctor(
                         code = code or code_of(error)
         return code
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 class _Latencies:

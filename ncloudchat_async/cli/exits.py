@@ -14,6 +14,7 @@ __all__ = [
     "USAGE",
     "Failure",
     "code_of",
+    "is_hopeless",
 ]
 
 DONE: Final = 0
@@ -44,6 +45,11 @@ class Failure(Exception):  # noqa: N818 - it ends a command, and is no error of 
     def __init__(self, text: str, code: int = FAILED) -> None:
         super().__init__(text)
         self.code = code
+
+
+def is_hopeless(error: NcloudChatError) -> bool:
+    """Say whether every further call would meet the same error."""
+    return code_of(error) == AUTHENTICATION or isinstance(error, errors.QuotaExceededError)
 
 
 def code_of(error: NcloudChatError) -> int:

@@ -11,7 +11,7 @@ from ncloudchat_async.cli.options import Count, Source
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 
-__all__ = ["app"]
+__all__ = ["app", "pair_of"]
 
 app: Final = App(name="friends", help="Friend requests and their answers.")
 
@@ -106,14 +106,19 @@ def request_many(
     """
     return each(
         lambda chat, pairs: chat.friends.request_many(pairs),
-        _batches(read_items(source, _pair), size),
+        _batches(read_items(source, pair_of), size),
         _RECEIPTS,
         common,
         change=change,
     )
 
 
-def _pair(record: Record) -> Pair:
+def pair_of(record: Record) -> Pair:
+    """Read who asks and who is asked.
+
+    Raises:
+        Failure: One of them is missing.
+    """
     return text_of(record, ("user_id",)), text_of(record, ("friend_id",))
 
 

@@ -4,11 +4,10 @@ No form lets a terminal obey what others wrote: JSON escapes it, CSV and tables 
 """
 
 import csv
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from types import TracebackType, UnionType
 from typing import (
     Annotated,
@@ -45,9 +44,6 @@ __all__ = [
 Form = Literal["jsonl", "json", "csv", "table"]
 Row = Mapping[str, object]
 
-# What spreadsheets take for the beginning of a formula, full-width forms too (OWASP, "CSV
-# Injection"); a plain number with a sign is none.
-_FORMULA: Final = re.compile(r"(?![+-]?[0-9.]+\Z)[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _WIDE: Final = 10_000
 """Columns of a table that does not go to a terminal: nothing is cut there."""
 
@@ -135,7 +131,7 @@ def row_of(value: object) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
         return row_of(value)
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
@@ -214,6 +210,10 @@ class _Json:
 
 class _Csv:
     def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        # Loaded when it is needed: with it comes SQLite.
+        from ncloudchat_async.transfer.convert import guarded  # noqa: PLC0415
+
+        self._guarded = guarded
         self._writer = csv.writer(stream, lineterminator="\n")
         self._stream = stream
         self._names = list(names)
@@ -224,11 +224,20 @@ class _Csv:
         cells = flat(row)
         if not self._names:
             self._names = list(cells)
-            self._writer.writerow(map(_guarded, self._names))
-        self._writer.writerow([_guarded(cell_text(_pick(row, cells, n))) for n in self._names])
+            self._writer.writerow(map(self._cell, self._names))
+        self._writer.writerow([self._cell(_pick(row, cells, name)) for name in self._names])
 
     def close(self) -> None:
         self._stream.flush()
+
+    def _cell(self, value: object) -> str:
+        """Keep a spreadsheet from running a text, and a terminal from obeying it."""
+        if not isinstance(value, str):
+            return cell_text(value)
+        if UNSAFE.search(value):
+            # Line breaks and tabs are text like any other in a quoted cell.
+            value = "".join(c if c in "\n\t" else printable(c) for c in value)
+        return self._guarded(value)
 
 
 class _Table:
@@ -272,16 +281,7 @@ def cell_text(value: object) -> str:
         case int() | float():
             return str(value)
         case _:
-            return msgspec.json.encode(value).decode()
-
-
-def _guarded(text: str) -> str:
-    """Keep a spreadsheet from running a cell, and a terminal from obeying it."""
-    # Line breaks and tabs are text like any other in a quoted cell.
-    shown = (
-        "".join(c if c in "\n\t" else printable(c) for c in text) if UNSAFE.search(text) else text
-    )
-    return "'" + shown if _FORMULA.match(shown) else shown
+            return json_text(value)
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO) -> None:

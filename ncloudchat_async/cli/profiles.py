@@ -12,7 +12,6 @@ from cyclopts import App
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
-from ncloudchat_async.cli.files import replace
 from ncloudchat_async.cli.output import OUTPUT, Output
 
 __all__ = ["Profile", "app", "find_profile", "profiles_path"]
@@ -58,7 +57,7 @@ def find_profile(name: str | None) -> Profile | None:
     Raises:
         Failure: There is no such profile, or others could read the file.
     """
-    name = name or os.environ.get(_NAME_VARIABLE)
+    name = name or os.environ.get(_NAME_VARIABLE) or None
     if name is None and os.environ.get("NCLOUDCHAT_API_KEY"):
         return None
     kept = _load()
@@ -90,9 +89,19 @@ def _load() -> _Profiles:
 
 
 def _store(kept: _Profiles) -> None:
+    """Put a new file in the place of the old one; a reader sees one or the other, whole."""
+    # Loaded when it is needed: with it comes SQLite.
+    from ncloudchat_async.transfer.private import write_private  # noqa: PLC0415
+
     path = profiles_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace(path, msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with write_private(fresh) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+        fresh.replace(path)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", USAGE) from None
 
 
 @app.command

@@ -79,11 +79,18 @@ class Progress:
         self._done += count
         if note is not None:
             self._note = printable(note)
-        self._view.move(self._done, self._note)
+        self._view.move(self._done, self._total, self._note)
         now = self._clock()
         if now - self._shown >= _LINE_EVERY_S:
             self._shown = now
             self._view.line(self._summary(now))
+
+    def reach(self, label: str, done: int, total: int | None, note: str) -> None:
+        """Say how far a stage is, beginning it if another one was under way."""
+        if label != self._label:
+            self.stage(label, total)
+        self._total = total
+        self.advance(done - self._done, note)
 
     def end(self) -> None:
         """End the stage, if one is open, with a last line; one in which nothing came has none."""
@@ -112,7 +119,7 @@ class _Lines:
     def begin(self, label: str, total: int | None, done: int) -> None:
         """Say nothing yet: the first line tells how far it came."""
 
-    def move(self, done: int, note: str) -> None:
+    def move(self, done: int, total: int | None, note: str) -> None:
         """Say nothing: lines come by time."""
 
     def line(self, text: str) -> None:
@@ -154,13 +161,13 @@ class _Bar:
         """Draw a bar of its own for the stage."""
         self._task = self._bars.add_task(label, total=total, completed=done, rate="", note="")
 
-    def move(self, done: int, note: str) -> None:
+    def move(self, done: int, total: int | None, note: str) -> None:
         """Move the bar of the stage."""
         if self._task is None:
             return
         speed = self._bars.tasks[-1].speed
         rate = f"{speed:,.0f}/s" if speed else ""
-        self._bars.update(self._task, completed=done, rate=rate, note=note)
+        self._bars.update(self._task, completed=done, total=total, rate=rate, note=note)
 
     def line(self, text: str) -> None:
         """Say nothing: the bar says it."""

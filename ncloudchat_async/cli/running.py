@@ -23,6 +23,11 @@ class Interrupts:
         self.code: int | None = None
         """Exit code by the first that came: 130, 143, or 4 for the deadline; None so far."""
 
+    def expire_after(self, seconds: float | None) -> None:
+        """Stop the command as by a signal, with exit code 4, after so long; None: never."""
+        if seconds is not None:
+            self._task.get_loop().call_later(seconds, self.receive, LIMITED)
+
     def on_first(self, stop: Callable[[], None] | None) -> None:
         """Say how the command stops in order; None: it cannot any more."""
         self._on_first = stop
@@ -37,16 +42,8 @@ class Interrupts:
             self._task.cancel()
 
 
-def run_async(
-    command: Callable[[Interrupts], Coroutine[object, object, int]],
-    *,
-    deadline_s: float | None = None,
-) -> int:
+def run_async(command: Callable[[Interrupts], Coroutine[object, object, int]]) -> int:
     """Run a command in an event loop of its own until it ends or something ends it.
-
-    Args:
-        command: The command.
-        deadline_s: Seconds after which it is stopped as by a signal; None: never.
 
     Returns:
         Its exit code; that of the signal or the deadline when one cancelled it.
@@ -61,8 +58,6 @@ def run_async(
         with contextlib.suppress(NotImplementedError):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, interrupts.receive, 128 + number)
-        if deadline_s is not None:
-            loop.call_later(deadline_s, interrupts.receive, LIMITED)
         try:
             return await command(interrupts)
         except asyncio.CancelledError:

@@ -14,13 +14,13 @@ from ncloudchat_async.bulk import Mode, Report
 from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.connect import DryClient, PlannedError
 from ncloudchat_async.cli.exits import (
-    AUTHENTICATION,
     DONE,
     FAILED,
     UNKNOWN,
     USAGE,
     Failure,
     code_of,
+    is_hopeless,
 )
 from ncloudchat_async.cli.inputs import STDIN, Record, read_records, text_of
 from ncloudchat_async.cli.options import Count, Flag, Source
@@ -30,7 +30,7 @@ from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.template import Template
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.work import BULK, CHANGE, COMMON, Change, Common
-from ncloudchat_async.errors import ConfigError, NcloudChatError, QuotaExceededError
+from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.journal import JournalView
 
 __all__ = ["HANDLING", "Handling", "deliver", "send"]
@@ -126,6 +126,7 @@ def _forecast(source: Path, template: Template | None, common: Common) -> int:
     for delivery in _deliveries(source, template):
         count += 1
         try:
+            # It ends where it would wait, so no event loop is needed.
             dry.messages.send(delivery.channel_id, delivery.content).send(None)
         except PlannedError as planned:
             if len(samples) < _SAMPLES:
@@ -156,6 +157,7 @@ def deliver(
     """Run a job and say what came of it; None for deliveries goes on with the journal."""
 
     async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             # A key that is refused would mark messages as failed that could be sent later.
             await chat.channels.list(limit=1).first()
@@ -172,9 +174,9 @@ def deliver(
                 with common.output.open(brief=_BRIEF) as rows:
                     return await _Sending(chat, job, rows, interrupts).run(total, journal)
             finally:
-                _conclude(job.report, handling, common, journal)
+                _conclude(job.report, interrupts, handling, common, journal)
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 class _Sending:
@@ -207,7 +209,7 @@ class _Sending:
 
     def _take(self, outcome: Outcome) -> None:
         error = outcome.error
-        if error is not None and _hopeless(error):
+        if error is not None and is_hopeless(error):
             self._fatal = error
             self._job.stop()
         self._rows.write(
@@ -237,18 +239,21 @@ class _Sending:
         return UNKNOWN if report.unknown else FAILED if report.failed else DONE
 
 
-def _hopeless(error: NcloudChatError) -> bool:
-    """Say whether every further message would meet the same."""
-    return code_of(error) == AUTHENTICATION or isinstance(error, QuotaExceededError)
-
-
-def _conclude(report: Report, handling: Handling, common: Common, journal: Path | None) -> None:
+def _conclude(
+    report: Report,
+    interrupts: Interrupts,
+    handling: Handling,
+    common: Common,
+    journal: Path | None,
+) -> None:
     """Say on stderr how it ended and what to do next."""
     say = sys.stderr.write
     say(
         f"sent {report.sent:,}, failed {report.failed:,}, unknown {report.unknown:,}, "
         f"skipped {report.skipped:,} in {report.seconds:,.1f} s ({report.rate:,.0f}/s)\n"
     )
+    if journal is None and interrupts.code is not None:
+        say("there is no journal to go on with: --journal keeps one\n")
     if journal is None or not journal.exists():
         return
     with JournalView(journal) as view:

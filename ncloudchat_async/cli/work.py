@@ -13,13 +13,13 @@ from msgspec import UNSET, UnsetType
 from ncloudchat_async import Client, NcloudChatError, Retry
 from ncloudchat_async.cli.connect import CONNECTION, Connection, DryClient, PlannedError
 from ncloudchat_async.cli.exits import (
-    AUTHENTICATION,
     DONE,
     FAILED,
     UNKNOWN,
     USAGE,
     Failure,
     code_of,
+    is_hopeless,
 )
 from ncloudchat_async.cli.options import Flag, Words
 from ncloudchat_async.cli.output import OUTPUT, Output, Rows
@@ -27,7 +27,6 @@ from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.prompt import confirm
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
-from ncloudchat_async.errors import QuotaExceededError
 from ncloudchat_async.paging import Pages, Row
 
 __all__ = [
@@ -171,7 +170,8 @@ def list_rows(
 ) -> int:
     """Write the rows of a list as they come: those that are to be kept, `limit` at most."""
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             with noun.open(common.output) as rows:
                 async with contextlib.aclosing(aiter(make(chat))) as items:
@@ -182,7 +182,7 @@ def list_rows(
                             rows.write(item)
         return DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def count_rows(count: Callable[[Client], Awaitable[int]], common: Common) -> int:
@@ -213,7 +213,7 @@ def one(
             rows.write(value)
         return DONE
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 def each(
@@ -244,10 +244,11 @@ def each(
                 if isinstance(items, Collection) and len(items) == 1:
                     _write(rows, await call(chat, *items))
                     return DONE
+                interrupts.expire_after(common.connection.deadline)
                 view = chat.with_options(priority="bulk", deadline_s=None, retry=BULK)
                 return await _Bulk(noun, rows, interrupts).run(view, call, items)
 
-    return run_async(run, deadline_s=common.connection.deadline)
+    return run_async(run)
 
 
 async def _plan(call: Awaitable[object], rows: Rows) -> None:
@@ -299,7 +300,7 @@ class _Bulk:
         """Count a failure, and name it."""
         self._unknown += error.applied == "unknown"
         self._failed += error.applied != "unknown"
-        if code_of(error) == AUTHENTICATION or isinstance(error, QuotaExceededError):
+        if is_hopeless(error):
             self._fatal = error
         sys.stderr.write(printable(f"{_name_of(item)}: {error}") + "\n")
 

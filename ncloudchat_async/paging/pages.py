@@ -155,7 +155,8 @@ class Pages(Generic[T]):
     **What comes.** Each row that is in the list from the first request to the last comes
     exactly once, in the list's order, whatever is inserted and deleted meanwhile, however
     few rows the server puts in a page, and with any `window`. A row that is inserted or
-    deleted meanwhile comes once or not at all. This needs two things of the server:
+    deleted meanwhile may come, out of its order, or not. This needs two things of the
+    server:
 
     - Rows keep their order. So it holds for a sort by anything that does not change, such
       as the creation time: oldest first, and newest first while new rows arrive. Among
@@ -167,13 +168,17 @@ class Pages(Generic[T]):
 
     The last 4,096 ids are remembered. As long as one of those rows still exists the place
     is found again. If all of them are deleted between two pages, and others before them
-    are not, the list is begun again: rows may come twice then, none is missed.
+    are not, the list is begun again: rows may come twice then, none is missed. A server
+    that repeats pages, or whose list never ends because it begins anew, raises
+    `PagingError`; so does a list that is moved, for long, by more rows between two
+    requests than a page holds.
 
     **What it costs.** One request for each page, of which one row repeats the last page's
-    end: 1 % more requests than a plain loop, and one or two to make sure of the end. Each
-    deletion costs about one request more. With `window=1` a page is asked for when its
-    rows are wanted; with more, up to `window` requests are in flight and up to four
-    windows of pages wait in memory.
+    end: 1 % more requests than a plain loop, and one or two to make sure of the end. A
+    deletion before the reader costs about one request. With `window=1` a page is asked for
+    when its rows are wanted; with more, up to `window` requests are in flight and up to
+    four windows of pages wait in memory. Pages in flight beyond the end, fewer than a
+    window, are in vain.
 
     **Leaving early.** `break`, an exception and a cancellation end the iteration, and the
     pages in flight are cancelled at once. To wait for their end as well, use the iterator
@@ -187,9 +192,11 @@ class Pages(Generic[T]):
 
     **Resuming.** `Page.cursor` and the `cursor` of the iterators name a place between two
     rows; so does the `cursor` of every `NcloudChatError` that ends an iteration. It is a
-    short string, good in another process and after rows before it came and went, as long
-    as one of the 64 rows before it still exists (else as above). Pages are read again from
-    the place on, with any `per_page` and `window`, for the same filter and sort.
+    string of some 550 characters, good in another process and after rows before it came
+    and went, as long as one of the 64 rows before it still exists (else as above). The
+    list is read again from there on, with any `per_page` and `window`, for the same filter
+    and sort. If rows came or went meanwhile the place is searched up and down from where
+    it was, with a request for each hundred rows.
 
     Can be iterated many times and by many tasks; each iteration reads anew.
 

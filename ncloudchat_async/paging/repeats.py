@@ -10,8 +10,8 @@ _WIDE = 50
 # Small pages that may be the same one, again and again; a lone row more often, since a
 # server that cuts its pages may cut them to that.
 _MOST_SAME = 8
-# Pages without news in a row, each another one: 100,000 rows inserted before the reader.
-_MOST_OLD = 1_000
+# Rows passed in a row, beyond twice as many as ever came: where a list begins anew at its end.
+_MOST_ROWS = 500
 
 
 class Repeats:
@@ -21,15 +21,21 @@ class Repeats:
         self._last: str | None = None
         self._same = 0
         self._again = 0
+        self._rows = 0
         self._firsts: set[str] = set()
 
     def forget(self) -> None:
         """Begin to count anew."""
-        self._last, self._same, self._again = None, 0, 0
+        self._last, self._same, self._again, self._rows = None, 0, 0, 0
         self._firsts.clear()
 
-    def count(self, first: str, rows: int) -> None:
-        """Count a page without news, given the id of its first row and its length.
+    def count(self, first: str, rows: int, came: int) -> None:
+        """Count a page without news.
+
+        Args:
+            first: Id of its first row.
+            rows: Its length.
+            came: Rows that came from the beginning.
 
         Raises:
             PagingError: It came too often.
@@ -38,10 +44,11 @@ class Repeats:
         self._again += first in self._firsts
         self._last = first
         self._firsts.add(first)
+        self._rows += rows
         small = _WIDE // rows
         if (
             self._same > 1 + (small if rows == 1 else min(small, _MOST_SAME))
             or self._again > 1 + small**2
-            or len(self._firsts) > _MOST_OLD
+            or self._rows > 2 * came + _MOST_ROWS
         ):
             raise PagingError("the server repeats pages instead of ending the list")

@@ -27,6 +27,8 @@ REMEMBERED = 4_096
 # one that is not full at the end, it is taken to be honest.
 _TRUSTED = 8
 _WIDE = 50
+# The platform's most rows in a page.
+_MOST_ROWS = 100
 T = TypeVar("T", bound=Row)
 
 
@@ -78,13 +80,14 @@ class Trail(Generic[T]):
         self._strays = 0
         self._joined = False
         self._size = per_page
-        self._widest = 0
         self._full_pages = 0
         self._step = 2
         self._rewound = False
         self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
+        self._last_old: str | None = None
+        self._pair: tuple[str, str] | None = None
         self._walk = self._read(self._search() if start.marks else self._begin())
         self.ask = next(self._walk)
 
@@ -158,19 +161,20 @@ class Trail(Generic[T]):
         """
         self.per_page = max(2, self.per_page)
         up = low = high = down = max(0, self.position - 1)
-        more = True
+        more, per_page = True, self.per_page
         while more or low > 0 or down < high:
             if more:
-                got = yield Ask(up, self.per_page, fresh=True)
+                got = yield Ask(up, per_page, fresh=True)
                 if (found := self._cut(got)) is not None:
                     return found
                 more = bool(got.rows)
                 up += got.size
+            per_page = _MOST_ROWS  # the search must be faster than the list moves
             if down >= high:
-                high, low = low, max(0, low - self.per_page)
+                high, low = low, max(0, low - per_page)
                 down = low
             if down < high:
-                got = yield Ask(down, self.per_page, fresh=True)
+                got = yield Ask(down, per_page, fresh=True)
                 if (found := self._cut(got)) is not None:
                     return found
                 down = down + got.size if got.rows else high
@@ -182,7 +186,8 @@ class Trail(Generic[T]):
         if not known:
             return None
         at = max(known, key=lambda at: self._rank(got.rows[at]))
-        return _Got(got.offset + at, got.rows[at:], got.size)
+        rows = got.rows[at : at + self.per_page]
+        return _Got(got.offset + at, rows, min(got.size, self.per_page))
 
     def _ends_with(self, got: _Got[T]) -> Generator[Ask, _Got[T], bool]:
         """Take what is new in a page that joins, and tell whether the list ends there."""
@@ -194,7 +199,7 @@ class Trail(Generic[T]):
             return not beyond.rows
         if not got.rows:
             return True
-        if got.size > 1:
+        if got.size > 1 and not self._ends_again(got):
             self._pass_old(got)
             return False
         trusted = self._full_pages >= _TRUSTED and not self._doubted and not self.steady
@@ -207,7 +212,6 @@ class Trail(Generic[T]):
         if got.offset == 0:
             self._seen.begin(got.rows)
         self.position = got.offset + len(got.rows)
-        self._widest = max(self._widest, got.size)
         if news:
             if not self.steady:
                 # A short page was not the last: so this server caps or cuts its pages.
@@ -218,13 +222,14 @@ class Trail(Generic[T]):
             self._size = got.size
             self._full_pages += got.size >= self.per_page >= _WIDE
             self._rewound = self._beyond_empty = False
+            self._last_old = self._pair = None
             self._repeats.forget()
         self._news, self._strays, self._joined = news, strays, True
         return bool(news)
 
     def _pass_old(self, got: _Got[T]) -> None:
         """Go on after a page without news that is not the last, unless pages repeat."""
-        self._repeats.count(got.rows[0].id, len(got.rows))
+        self._repeats.count(got.rows[0].id, len(got.rows), self._seen.count)
         if not self._rewound:
             # Rows were inserted before: leap over as many as came since this page's first.
             # Some of those may be deleted, so after a leap too far go page by page.
@@ -247,7 +252,23 @@ class Trail(Generic[T]):
             self._beyond_empty = True
             return not self._doubted
         self._doubted = True
-        self._widest = max(self._widest, beyond.size)
-        if self._widest > 1 or not self._join(beyond):
-            self._pass_old(got)
-        return False  # joined unseen: one row at a time is all that this server sends
+        # What was cut away stands beyond. Seen twice, each time after the same last row, it
+        # is taken to follow that: some servers give a lone row where there are two.
+        pair = (got.rows[-1].id, beyond.rows[0].id)
+        if pair == self._pair and self._join(beyond):
+            return False
+        self._pair = pair
+        self._pass_old(got)
+        return False
+
+    def _ends_again(self, got: _Got[T]) -> bool:
+        """Tell whether a much too short page ends with the last row, as the one before did.
+
+        When rows are inserted before each page no page begins with the last row.
+        """
+        last = got.rows[-1].id
+        before, self._last_old = self._last_old, last
+        short = 2 * got.size <= self.full
+        return (
+            short and last == before and self._rank(got.rows[-1]) == max(map(self._rank, got.rows))
+        )

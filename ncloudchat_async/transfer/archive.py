@@ -5,11 +5,11 @@ written survives the end of the process at any moment; after a power cut the fil
 but may lack the last seconds, which the next export fetches again.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -23,6 +23,7 @@ __all__ = [
     "moment",
     "now_ms",
     "open_for_writing",
+    "owner_of",
     "reading",
     "release",
     "translated",
@@ -94,6 +95,21 @@ def describe(path: PathLike) -> ArchiveInfo:
     )
 
 
+def owner_of(path: PathLike) -> tuple[str, str, bool]:
+    """Return project id and base URL of an archive, and whether an export came to its end.
+
+    Raises:
+        ArchiveError: There is no archive of this name, or it cannot be read.
+    """
+    with reading(path) as db:
+        project_id, base_url, open_runs, ended_runs = db.execute(
+            "SELECT project_id, base_url,"
+            " (SELECT count(*) FROM runs WHERE ended_ms IS NULL),"
+            " (SELECT count(*) FROM runs WHERE ended_ms IS NOT NULL) FROM archive"
+        ).fetchone()
+    return project_id, base_url, bool(ended_runs and not open_runs)
+
+
 @contextmanager
 def reading(path: PathLike) -> Iterator[sqlite3.Connection]:
     """Open an archive for reading only, and close it in the end.
@@ -149,7 +165,8 @@ def release(db: sqlite3.Connection) -> None:
 
 
 def _connect(path: PathLike) -> sqlite3.Connection:
-    db = sqlite3.connect(os.fspath(path), isolation_level=None, check_same_thread=False)
+    # An absolute path, since ":memory:" is a name like any other here.
+    db = sqlite3.connect(Path(path).absolute(), isolation_level=None, check_same_thread=False)
     # Texts are whatever people wrote: a file from elsewhere may hold what is no UTF-8.
     db.text_factory = lambda text: text.decode("utf-8", "replace")
     return db

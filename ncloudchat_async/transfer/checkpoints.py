@@ -120,7 +120,7 @@ def begin_list(db: sqlite3.Connection, scope: Scope, terms: Terms) -> Start:
     db.execute(
         "INSERT INTO lists (noun, channel_id, run, state, floor_ms) VALUES (?, ?, ?, 'open', ?)"
         " ON CONFLICT (noun, channel_id) DO UPDATE SET run = excluded.run, state = 'open',"
-        " floor_ms = excluded.floor_ms, cursor = NULL, rows = 0, error = NULL",
+        " floor_ms = excluded.floor_ms, cursor = NULL, error = NULL",
         (*key, scope.run, floor_ms),
     )
     return Start(None, floor_ms)
@@ -137,8 +137,8 @@ def save_page(db: sqlite3.Connection, scope: Scope, rows: Sequence[RawRow], curs
     ]
     db.execute(insert_statement(noun, len(rows)), values)
     db.execute(
-        "UPDATE lists SET cursor = ?, rows = rows + ? WHERE noun = ? AND channel_id = ?",
-        (cursor, len(rows), noun.name, channel_id),
+        "UPDATE lists SET cursor = ? WHERE noun = ? AND channel_id = ?",
+        (cursor, noun.name, channel_id),
     )
 
 
@@ -154,10 +154,15 @@ def end_list(db: sqlite3.Connection, scope: Scope, floor_ms: int | None) -> None
         )
     else:
         if noun is CHANNELS:
+            gone = "(SELECT id FROM channels WHERE gone_ms IS NULL AND seen <> ?)"
             db.execute(
-                "UPDATE messages SET gone_ms = ? WHERE gone_ms IS NULL AND channel_id IN"
-                " (SELECT id FROM channels WHERE gone_ms IS NULL AND seen <> ?)",
+                f"UPDATE messages SET gone_ms = ? WHERE gone_ms IS NULL AND channel_id IN {gone}",  # noqa: S608 - our own SQL
                 (now, run),
+            )
+            # Should it be there again one day, it is read from its beginning.
+            db.execute(
+                f"UPDATE lists SET covered = 0 WHERE noun = 'messages' AND channel_id IN {gone}",  # noqa: S608 - our own SQL
+                (run,),
             )
         db.execute(
             f"UPDATE {noun.name} SET gone_ms = ? WHERE gone_ms IS NULL AND seen <> ?",  # noqa: S608 - our own names
@@ -186,7 +191,7 @@ def fail_list(db: sqlite3.Connection, scope: Scope, error: str) -> None:
 def reopen_channels(db: sqlite3.Connection, run: int) -> None:
     """Have the channels listed once more, to see what became of them meanwhile."""
     db.execute("UPDATE channels SET seen = 0 WHERE seen = ?", (run,))
-    db.execute("UPDATE lists SET state = 'open', rows = 0 WHERE noun = 'channels'")
+    db.execute("UPDATE lists SET state = 'open' WHERE noun = 'channels'")
 
 
 _WAITING = (

@@ -6,7 +6,7 @@ empty; the JSON that came is in the column `raw` when that is asked for.
 
 import types
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -143,7 +143,13 @@ def _time(value: object) -> Cell:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return found if found.tzinfo is not None else None
+    if found.tzinfo is None:
+        return None
+    try:
+        found.astimezone(UTC)
+    except OverflowError:
+        return None  # the first or last day of all, in another time zone
+    return found
 
 
 def _texts(value: object) -> Cell:

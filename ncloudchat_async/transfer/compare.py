@@ -10,6 +10,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 
 import msgspec
 
@@ -125,7 +126,7 @@ def compare(left: PathLike, right: PathLike, template: str | None) -> Verificati
         same = owners[0] == owners[1]
         made_with = Template(template or _template(db, owners[1]))
         db.execute("PRAGMA query_only = OFF")  # temporary tables count as writing
-        db.execute("ATTACH ? AS other", (str(right),))
+        db.execute("ATTACH ? AS other", (str(Path(right).absolute()),))
         db.execute(_PAIRS, {"same": same})
         members = _by_id(
             db, "members", _MEMBER_FIELDS, live="" if same else " AND deleted IS NOT 1"
@@ -214,11 +215,16 @@ def _messages(
     db: sqlite3.Connection, template: Template | None
 ) -> tuple[Comparison, tuple[ChannelDifference, ...]]:
     """Compare messages pair by pair; `template` is None within one project."""
-    db.execute("CREATE TEMP TABLE said (side, pair INTEGER, key, digest, id)")
+    db.execute("CREATE TEMP TABLE heard (side, pair INTEGER, key, digest, id)")
     db.execute("CREATE TEMP TABLE orders (side, pair INTEGER, chain)")
     for side in ("main", "other"):
         _read_side(db, side, template)
-    db.execute("CREATE UNIQUE INDEX temp.said_key ON said (side, pair, key)")
+    # Equal texts are told apart by their number.
+    db.execute(
+        "CREATE TEMP TABLE said AS SELECT side, pair, key, digest, id, row_number() OVER"
+        " (PARTITION BY side, pair, key ORDER BY rowid) AS number FROM heard"
+    )
+    db.execute("CREATE UNIQUE INDEX temp.said_key ON said (side, pair, key, number)")
     differing = tuple(_differing(db))
     left, right = (
         db.execute("SELECT count(*) FROM said WHERE side = ?", (side,)).fetchone()[0]
@@ -249,7 +255,7 @@ def _read_side(db: sqlite3.Connection, side: str, template: Template | None) -> 
     for pair, group in groupby(rows, key=lambda row: row[0]):
         chain = hashlib.blake2b(digest_size=16)
         said = _said(side, pair, group, rendering, by_id=template is None, chain=chain)
-        db.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", said)
+        db.executemany("INSERT INTO heard VALUES (?, ?, ?, ?, ?)", said)
         db.execute("INSERT INTO orders VALUES (?, ?, ?)", (side, pair, chain.digest()))
 
 
@@ -262,8 +268,7 @@ def _said(
     by_id: bool,
     chain: "hashlib.blake2b",
 ) -> Iterator[tuple[str, int, object, bytes, str]]:
-    """Give one line for each message; equal texts are told apart by their number."""
-    times: dict[bytes, int] = {}
+    """Give one line for each message, known by its id or by its text."""
     for _, message_id, raw, name in rows:
         message = read_row(Message, raw)
         text = message.content or ""
@@ -272,11 +277,7 @@ def _said(
         who = message.sender.id if by_id and message.sender is not None else ""
         digest = hashlib.blake2b(f"{who}\n{text}".encode(), digest_size=16).digest()
         chain.update(digest)
-        if by_id:
-            yield side, pair, message_id, digest, message_id
-        else:
-            times[digest] = times.get(digest, 0) + 1
-            yield side, pair, digest + times[digest].to_bytes(8), digest, message_id
+        yield side, pair, message_id if by_id else digest, digest, message_id
 
 
 def _differing(db: sqlite3.Connection) -> Iterator[ChannelDifference]:
@@ -300,10 +301,11 @@ def _difference(
 ) -> ChannelDifference:
     lonely = (
         "FROM said AS one WHERE side = ?2 AND pair = ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM said WHERE side = ?3 AND pair = ?1 AND key = one.key)"
+        " (SELECT 1 FROM said WHERE side = ?3 AND pair = ?1 AND key = one.key"
+        " AND number = one.number)"
     )
     changed = (
-        "FROM said AS one JOIN said AS two USING (pair, key) WHERE one.side = ?2"
+        "FROM said AS one JOIN said AS two USING (pair, key, number) WHERE one.side = ?2"
         " AND pair = ?1 AND two.side = ?3 AND one.digest <> two.digest"
     )
     parts = {

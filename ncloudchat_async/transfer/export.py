@@ -7,7 +7,7 @@ further.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -76,8 +76,8 @@ async def export_project(
         complete: Read every message again, to find those deleted since.
         look_back: How far a later export reads again before the newest message it has:
             for messages that came into the list late, or were deleted meanwhile.
-        max_in_flight: Pages asked for at once. As many channels are read at a time, page by
-            page; when fewer are left they share these pages. Each takes about 0.5 MB of
+        max_in_flight: Pages asked for at once. As many channels are read at the same time, page
+            by page; when fewer are left, long ones get several. Each page takes about 0.5 MB of
             memory.
         on_progress: Is told after each page.
 
@@ -111,13 +111,13 @@ class _Export:
         chat: Client,
         archive: ArchiveWriter,
         terms: Terms,
-        max_in_flight: int,
+        at_once: int,
         on_progress: OnProgress | None,
     ) -> None:
         self._chat = chat
         self._archive = archive
         self._terms = terms
-        self._at_once = max_in_flight
+        self._at_once = at_once
         self._reading = 0
         self._on_progress = on_progress
         self._run: RunStart
@@ -193,9 +193,16 @@ class _Export:
             self._reading -= 1
 
     async def _read_pages(self, scope: Scope, start: Start) -> None:
-        floor_ms = start.floor_ms
-        async with self._pages(scope, start).pages() as pages:
+        floor_ms, read = start.floor_ms, 0
+
+        def share() -> int:
+            # Pages ahead of a list's end are asked for in vain, so only a list that proved
+            # to be long gets several, and only when there are too few lists to read at once.
+            return min(_WIDEST, 1 + read // 4, self._at_once // max(1, self._reading))
+
+        async with self._pages(scope, start, share).pages() as pages:
             async for page in pages:
+                read += 1
                 await self._archive.call(
                     partial(checkpoints.save_page, scope=scope, rows=page.items, cursor=page.cursor)
                 )
@@ -205,7 +212,7 @@ class _Export:
                 if floor_ms is not None and times and min(times) < floor_ms:
                     return
 
-    def _pages(self, scope: Scope, start: Start) -> Pages[RawRow]:
+    def _pages(self, scope: Scope, start: Start, share: Callable[[], int]) -> Pages[RawRow]:
         """List rows as they are, oldest first, or newest first down to a floor."""
         newest_first, noun = start.floor_ms is not None, scope.noun
         query = {"filter": "{}", "sort": _json({noun.sort: "-1" if newest_first else "1"})}
@@ -218,10 +225,8 @@ class _Export:
         return Pages(
             fetch,
             operation=noun.endpoint.name,
-            # Pages ahead of the last one are asked for in vain: while there are lists enough
-            # to read side by side, each takes one page at a time.
             window=1 if newest_first else "auto",
-            suggest=lambda: min(_WIDEST, self._at_once // max(1, self._reading)),
+            suggest=share,
             cursor=start.cursor,
             fingerprint=noun.request(query, scope.channel_id).target,
         )

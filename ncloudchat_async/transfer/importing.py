@@ -13,7 +13,7 @@ from ncloudchat_async.bulk import Mode
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import survey
-from ncloudchat_async.transfer.archive import describe
+from ncloudchat_async.transfer.archive import owner_of
 from ncloudchat_async.transfer.carry import Carrier, each_channel, each_member, look_around
 from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
 from ncloudchat_async.transfer.export import as_job
@@ -36,6 +36,7 @@ async def import_project(
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
     max_length: int | None = None,
+    partial_archive: bool = False,
     mode: Mode = "reconcile",
     settle_s: float = 90.0,
     on_progress: OnProgress | None = None,
@@ -60,6 +61,8 @@ async def import_project(
         check_ids: Hold the ids of new members against the documented rule.
         max_length: Most characters of a message in the new project; longer ones are left
             out and named.
+        partial_archive: Import also what an interrupted export left, such as of a project
+            that can be read no more. What a later export adds is sent behind the rest.
         mode: What to do when nobody knows whether a message arrived; see `send_many`.
         settle_s: Seconds after which a message or a channel whose answer was lost is in the
             lists if it was made at all.
@@ -70,11 +73,12 @@ async def import_project(
 
     Raises:
         ConfigError: The template or an option cannot be used; nothing was sent.
-        ArchiveError: There is no archive, it is in use, or it is of this very project.
+        ArchiveError: There is no archive, it is in use, of this very project, or its export
+            was interrupted.
         NcloudChatError: What concerns everything, such as a refused key: call again.
     """
     wording = Template(template)
-    _check(chat, path, max_length)
+    _check(chat, path, max_length, partial_archive=partial_archive)
     begun, calls = time.monotonic(), chat.stats.calls
     job, target, report = as_job(chat), Target(chat.project_id, chat.base_url), ImportReport()
     async with ArchiveWriter(path) as archive:
@@ -101,36 +105,24 @@ async def forecast_import(
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
     max_length: int | None = None,
+    partial_archive: bool = False,
 ) -> Forecast:
     """Say what `import_project` would do with the same arguments; only reads.
 
     Raises:
         ConfigError: The template or an option cannot be used.
-        ArchiveError: There is no archive, it is in use, or it is of this very project.
+        ArchiveError: There is no archive, it is in use, of this very project, or its export
+            was interrupted.
         NcloudChatError: The project cannot be read.
     """
     wording = Template(template)
-    _check(chat, path, max_length)
+    _check(chat, path, max_length, partial_archive=partial_archive)
     target, forecast = Target(chat.project_id, chat.base_url), Forecast()
     async with ArchiveWriter(path) as archive:
         await look_around(as_job(chat), archive)
-        async for member in each_member(archive):
-            problem = member_problem(member, check_ids=check_ids)
-            if problem is not None:
-                forecast.add_problem("members", member.member.id, problem)
-            elif member.there:
-                forecast.members_existing += 1
-            else:
-                forecast.members_new += 1
-                await archive.call(partial(survey.note_members, members=[member.member]))
+        await _forecast_members(archive, forecast, check_ids=check_ids)
         blocked = await _forecast_channels(archive, target, forecast)
-        for number, pair in enumerate(friends, start=1):
-            there = await archive.call(partial(survey.exists, user_ids=pair))
-            problem = pair_problem(pair, there)
-            if problem is None:
-                forecast.friends += 1
-            else:
-                forecast.add_problem("friends", str(number), problem)
+        await _forecast_friends(archive, friends, forecast)
         await archive.call(lambda db: survey.queue_messages(db, target))
         lengths: dict[str, int] = {}
         source = texts(archive, target, wording, max_length, forecast.add_problem)
@@ -146,6 +138,32 @@ async def forecast_import(
     if chat.quota.rate is not None:
         forecast.seconds = forecast.requests / chat.quota.rate
     return forecast
+
+
+async def _forecast_members(archive: ArchiveWriter, forecast: Forecast, *, check_ids: bool) -> None:
+    """Count the members; those to be registered count as there from then on."""
+    async for task in each_member(archive):
+        problem = member_problem(task, check_ids=check_ids)
+        if problem is not None:
+            forecast.add_problem("members", task.member.id, problem)
+        elif task.there:
+            forecast.members_existing += 1
+        else:
+            forecast.members_new += 1
+            await archive.call(partial(survey.note_members, members=[task.member]))
+
+
+async def _forecast_friends(
+    archive: ArchiveWriter, friends: Iterable[tuple[str, str]], forecast: Forecast
+) -> None:
+    """Count the pairs whose members there are, or will be."""
+    for number, pair in enumerate(friends, start=1):
+        there = await archive.call(partial(survey.exists, user_ids=pair))
+        problem = pair_problem(pair, there)
+        if problem is None:
+            forecast.friends += 1
+        else:
+            forecast.add_problem("friends", str(number), problem)
 
 
 async def _forecast_channels(
@@ -172,9 +190,12 @@ async def _forecast_channels(
     return blocked
 
 
-def _check(chat: Client, path: PathLike, max_length: int | None) -> None:
+def _check(chat: Client, path: PathLike, max_length: int | None, *, partial_archive: bool) -> None:
     if max_length is not None and max_length < 1:
         raise ConfigError(f"max_length must be 1 or more, not {max_length!r}")
-    info = describe(path)
-    if (info.project_id, info.base_url) == (chat.project_id, chat.base_url):
+    project_id, base_url, whole = owner_of(path)
+    if (project_id, base_url) == (chat.project_id, chat.base_url):
         raise ArchiveError(f"{path} is an archive of this very project")
+    if not whole and not partial_archive:
+        # What is fetched later would be sent behind what came after it.
+        raise ArchiveError(f"the export of {path} was interrupted: export again first")

@@ -6,7 +6,7 @@ empty, and the JSON has what came. Only a row without an id cannot be kept.
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -36,6 +36,9 @@ Value = str | int | None
 ModelT = TypeVar("ModelT", Channel, Member, Message, Subscription)
 
 _PLAIN = msgspec.json.Decoder(dict[str, Any])
+
+_FIRST_MS = round(datetime(1, 1, 1, tzinfo=UTC).timestamp() * 1000)
+_LAST_MS = round(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
 
 _LONGEST_NUMBER = 18
 """Digits that fit a column of 64 bits."""
@@ -156,12 +159,13 @@ def _created_ms(row: Member | Channel | Subscription | Message) -> int | None:
     if created is None and isinstance(row, Message):
         created = row.sent_at
         if created is None:
-            return _number(row.sort_id)
-    return None if created is None else _ms(created)
+            return _in_range(_number(row.sort_id))
+    return None if created is None else _in_range(round(created.timestamp() * 1000))
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+def _in_range(ms: int | None) -> int | None:
+    """Drop a time that is no date in UTC, such as the first day of year 1 in Seoul."""
+    return ms if ms is not None and _FIRST_MS <= ms <= _LAST_MS else None
 
 
 def _number(text: str | None) -> int | None:

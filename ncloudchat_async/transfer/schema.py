@@ -43,7 +43,6 @@ SCHEMA: Final = (
         state TEXT NOT NULL CHECK (state IN ('open', 'done', 'failed')),
         cursor TEXT,
         floor_ms INTEGER,
-        rows INTEGER NOT NULL DEFAULT 0,
         error TEXT,
         covered INTEGER NOT NULL DEFAULT 0,
         from_ms INTEGER,
@@ -102,9 +101,7 @@ SCHEMA: Final = (
         template TEXT NOT NULL,
         max_length INTEGER,
         begun_ms INTEGER NOT NULL,
-        ended_ms INTEGER,
-        last_seq INTEGER,
-        journal TEXT
+        ended_ms INTEGER
     ) STRICT""",
     # Which row became which: target_id is empty while nobody knows.
     """CREATE TABLE mapped (

@@ -56,7 +56,7 @@ class ArchiveWriter:
             ArchiveError: It is not an archive of this project, or is in use.
         """
         self._loop = asyncio.get_running_loop()
-        self._db = open_for_writing(self._path, *self._owner)
+        self._db = await anyio.to_thread.run_sync(open_for_writing, self._path, *self._owner)
         self._thread.start()
         return self
 

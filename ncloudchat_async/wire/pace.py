@@ -11,13 +11,14 @@ The law, in the order in which a client meets it:
    same congestion and change nothing.
 3. When a canary is accepted, sending goes on a little below what the server took in the
    last second, and lower if the rate before had held only for a short time.
-4. From there the pace climbs in quick steps half the way back to where it was refused,
-   stays for 2 s, or for up to 12 s when the limit was found in the same place again, and
-   then feels its way up by 1, 2, 4, 8 and 16 %.
+4. From there the pace climbs in quick steps some of the way back to where it was refused
+   (half of it after a large cut, a fifth after a small one), stays for 2 s, or for up to
+   12 s when the limit was found in the same place again, and then feels its way up by 1,
+   2, 4, 8 and 16 %.
 
 A server that counts requests in flight is found in the same way, as the pace at which it
-seldom refuses: 65 to 75 % of what it could do, since an even pace still comes in clusters
-there. `Quota.max_in_flight` set to its limit brings the rest.
+seldom refuses: 55 to 75 % of what it could do, since latency that varies makes an even pace
+come in clusters. `Quota.max_in_flight` set to its limit brings the rest.
 """
 
 import math
@@ -49,6 +50,12 @@ SHORT_S = 0.02
 SHUT_WEIGHT = 0.25
 """Share of the last closed time that counts like `SHORT_S`: after a long pause a window of
 the server can take more than its share for a while."""
+NEAR = 0.9
+"""Share from which a cut is a small correction, not a search."""
+FAR_BACK = 0.5
+"""Share of a large cut that is taken back in quick steps, before the pace is held."""
+NEAR_BACK = 0.2
+"""Share of a small cut that is taken back so: the server was hardly wrong."""
 REST_S = 0.3
 """Time at the lowered pace before it climbs."""
 QUICK_S = 0.35
@@ -56,7 +63,7 @@ QUICK_S = 0.35
 QUICK = 1.1
 """Quick step."""
 HOLD_S = 2.0
-"""First stay half the way back."""
+"""First stay on the way back."""
 HOLD_GROWTH = 2.5
 """Factor of the stay when the limit was found in the same place again."""
 MAX_HOLD_S = 12.0
@@ -198,8 +205,9 @@ class Pace:
         self._found = found
         self._shut_at = now
         self._step = FIRST_STEP
-        self.rate = max(found * BELOW, LEAST_RATE)
-        self._aim = (self.rate + refused) / 2
+        self.rate = min(max(found * BELOW, LEAST_RATE), self._ceiling)
+        way_back = FAR_BACK if share < NEAR else NEAR_BACK
+        self._aim = self.rate + (refused - self.rate) * way_back
 
     def _climb(self, now: float) -> None:
         """Take the step that is due, if the rate so far was used."""

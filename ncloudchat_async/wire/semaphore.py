@@ -26,6 +26,7 @@ TIMER_S = 0.001
 EXPIRY_S = 0.01
 """Shortest time between two searches for waiters past their deadline."""
 DEFAULT_QUOTA = Quota()
+"""Frozen, so that all who state no quota can share it."""
 ROUNDING_S = 1e-9
 """How early a permit may be used, or rounding would cost one permit of a burst."""
 BULK_SHARE = 10

@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -83,9 +83,25 @@ def launch(command: Sequence[str], environment: Mapping[str, str], tmp_path: Pat
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             # Without a controlling terminal, wherever the tests are run from.
             start_new_session=True,
         )
 
     return start
+
+
+@pytest.fixture(scope="module")
+def other_project() -> Iterator[EmulatorThread]:
+    """Give a second project on an emulator of its own, shared by the tests of a module."""
+    with EmulatorThread(project_id="other", api_key="other-key") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def other(cli: Cli, other_project: EmulatorThread) -> EmulatorThread:
+    """Give the second project, empty, under the profile `new`."""
+    other_project.reset()
+    words = ["--project-id", "other", "--base-url", other_project.base_url]
+    assert cli("profile", "add", "new", *words, stdin="other-key").code == 0
+    return other_project

@@ -60,6 +60,9 @@ def test_an_unknown_outcome_is_exit_code_5(cli: Cli, ncloudchat_emulator: Emulat
     channel_id = ncloudchat_emulator.seed(channels=1).channel_ids[0]
     ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
     assert cli("messages", "send", channel_id, "hello").code == 5
+    ncloudchat_emulator.faults.clear()
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "stall", delay_s=60))
+    assert cli("messages", "send", channel_id, "hello", "--deadline", "0.3").code == 5
 
 
 def test_members_live_through_their_commands(cli: Cli) -> None:
@@ -183,7 +186,8 @@ def test_hostile_texts_never_reach_a_terminal(
     cli: Cli, ncloudchat_emulator: EmulatorThread, form: str
 ) -> None:
     """Names, texts and the server's errors reach no output with a character a terminal obeys."""
-    (channel_id,) = ncloudchat_emulator.add_rows("channels", [{"name": "=cmd|' /C calc'!A0"}])
+    fields = {"name": "=cmd|' /C calc'!A0", "type": "PRIVATE", "members": [HOSTILE]}
+    (channel_id,) = ncloudchat_emulator.add_rows("channels", [fields])
     ncloudchat_emulator.add_rows("messages", [{"channel_id": channel_id, "content": HOSTILE}])
     ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": HOSTILE}])
     for words in (["members", "list"], ["messages", "list", channel_id], ["channels", "list"]):
@@ -200,15 +204,13 @@ def test_hostile_texts_never_reach_a_terminal(
         assert is_safe(done.err.replace("\n", ""))
 
 
-def test_csv_guards_formulas_and_keeps_numbers(
-    cli: Cli, ncloudchat_emulator: EmulatorThread
-) -> None:
-    """Cells that a spreadsheet would run begin with an apostrophe; plain numbers stay numbers."""
+def test_csv_guards_formulas_and_keeps_texts(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """Cells that a spreadsheet would run begin with an apostrophe; quotes and line breaks stay."""
     names = ["=1+1", "+cmd", "-x", "@sum", "\tx", "\uff1d1", "-5", "+8210", 'plain, "quoted"\nline']
     ncloudchat_emulator.add_rows("channels", [{"name": name} for name in names])
     done = cli("channels", "list", "--fields", "name", "-o", "csv")
     cells = [row[0] for row in csv.reader(io.StringIO(done.out))][1:]
-    assert cells == ["'" + name for name in names[:6]] + names[6:]
+    assert cells == ["'" + name for name in names[:-1]] + names[-1:]
 
 
 def test_json_is_one_array(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:

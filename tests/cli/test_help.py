@@ -57,7 +57,9 @@ def project(ncloudchat_emulator: EmulatorThread, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
-def test_the_example_works(cli: Cli, project: None, words: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_example_works(
+    cli: Cli, project: None, other: EmulatorThread, words: tuple[str, ...], tmp_path: Path
+) -> None:
     """The example of each command runs as it is printed."""
     line = example(EVERY[words])
     program, *argv = shlex.split(line)
@@ -71,6 +73,8 @@ def test_the_example_works(cli: Cli, project: None, words: tuple[str, ...], tmp_
         return
     if words[0] == "jobs":
         assert cli(*shlex.split(example(EVERY["send",]))[1:]).code == 0
+    if "project.archive" in argv and words != ("export",):
+        assert cli("export", "project.archive").code == 0
     if words == ("profile", "use"):
         assert cli("profile", "add", "work", "--project-id", "p", stdin="key").code == 0
     done = cli(*argv, stdin=stdin)

@@ -69,12 +69,15 @@ def test_a_signal_drains_and_the_rest_is_sent_later(
     (tmp_path / "in.csv").write_text("\n".join(["channel_id,content", *lines]))
     words = ["send", "in.csv", "--journal", "j", "--rate", "400"]
     process = launch(words)
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = process.stdout.readline()
+        process.send_signal(number)
+        # Not communicate(), which does not know what readline() has read ahead.
+        out, err = first + process.stdout.read(), process.stderr.read()
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    sent = [msgspec.json.decode(line) for line in (first + out).splitlines()]
+    sent = [msgspec.json.decode(line) for line in out.splitlines()]
     assert 0 < len(sent) < 400
     assert {row["status"] for row in sent} == {"sent"}
     (line,) = [line for line in err.splitlines() if line.startswith("go on with: ncloudchat ")]
@@ -184,6 +187,14 @@ def test_a_reader_that_leaves_is_no_error(
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(timeout=20) == 141
+
+
+def test_json_is_utf_8_in_every_locale(launch: Launch, ncloudchat_emulator: EmulatorThread) -> None:
+    """What programs read does not depend on the locale."""
+    ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": "김민지"}])
+    words = ["members", "list", "--fields", "name"]
+    out, err = launch(words, {"PYTHONIOENCODING": "ascii"}).communicate(timeout=20)
+    assert (out, err) == ('{"name":"김민지"}\n', "")
 
 
 @pytest.mark.parametrize("missing", ["cyclopts", "rich"])

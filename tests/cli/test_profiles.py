@@ -69,6 +69,7 @@ def test_profiles_are_chosen_in_order(
     monkeypatch.setenv("NCLOUDCHAT_PROFILE", "bad")
     assert cli("members", "list").code == 3
     monkeypatch.setenv("NCLOUDCHAT_PROFILE", "")
+    assert cli("members", "list").code == 0
     monkeypatch.setenv("NCLOUDCHAT_API_KEY", "")
     assert cli("members", "list").code == 3
     assert cli("profile", "use", "good").code == 0

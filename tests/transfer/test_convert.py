@@ -104,7 +104,7 @@ async def test_a_byte_order_mark_is_for_excel(archive: Path) -> None:
         table(archive, format="jsonl", bom=True)
 
 
-@given(st.text())
+@given(st.text(alphabet=" =+-@\t\r\n\uff1d'x말", max_size=4))
 def test_no_guarded_text_begins_like_a_formula(text: str) -> None:
     """Whatever is written, the cell is a text; and the text is still in it."""
     cell = guarded(text)
@@ -156,7 +156,10 @@ async def test_values_of_another_type_leave_their_cell_empty(
     emulator: Emulator, chat: Client, archive: Path
 ) -> None:
     """A field that is not as documented costs one cell."""
-    odd = '{"id":"x-1","name":7,"online":"yes","created_at":"soon","device_type":["a",1],"push":1}'
+    odd = (
+        '{"id":"x-1","name":7,"online":"yes","created_at":"soon","device_type":["a",1],"push":1,'
+        '"updated_at":"0001-01-01T00:00:00+09:00","deleted_at":"9999-12-31T23:59:59-09:00"}'
+    )
     write(archive, odd)
     (found,) = (
         row

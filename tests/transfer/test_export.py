@@ -215,6 +215,19 @@ async def test_an_interrupted_export_goes_on_where_it_ended(
     assert content(path) == content(whole)
 
 
+async def test_a_long_channel_goes_on_from_its_last_page(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Of a channel that was read in part, only the rest is asked for."""
+    emulator.seed(channels=1, messages_per_channel=3_000)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=25))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, max_in_flight=1)
+    emulator.faults.clear()
+    report = await export_project(chat, path, max_in_flight=1)
+    assert (report.messages, report.requests < 20) == (3_000, True)
+
+
 async def test_options_of_an_interrupted_export_bind_only_that_one(
     emulator: Emulator, chat: Client, path: Path
 ) -> None:
@@ -336,3 +349,41 @@ async def test_verify_finds_what_differs(emulator: Emulator, chat: Client, path:
     assert by_channel[one].examples == (f"missing {newest}",)
     assert by_channel[two].examples == (f"extra {sent.id}",)
     assert (found.messages.missing, found.messages.extra) == (1, 1)
+
+
+async def test_an_archive_since_a_moment_is_compared_from_there_on(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """What was left out on purpose is not missed."""
+    emulator.seed(channels=2, messages_per_channel=300)
+    begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=100)
+    await export_project(chat, path, since=begin)
+    found = await verify(path, chat)
+    assert found.equal
+    assert 0 < found.messages.left < 600
+
+
+async def test_ids_that_no_path_can_carry_cost_only_their_channel(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Whatever the server calls a channel, the others are exported."""
+    ids = ["..", "a/b?c#d", "말", "x" * 300, "\u202eabc", "%2e%2e"]
+    emulator.add_rows("channels", [{"id": one, "name": one} for one in ids])
+    emulator.add_rows("messages", [{"channel_id": one, "content": one} for one in ids])
+    report = await export_project(chat, path)
+    assert {one.id for one in report.failures} == {"..", "x" * 300}
+    found = rows(path, "SELECT content FROM messages ORDER BY content")
+    assert {row[0] for row in found} == set(ids) - {"..", "x" * 300}
+
+
+async def test_a_channel_that_comes_back_is_read_again(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A channel that was missing from one list is not taken for deleted for ever."""
+    emulator.seed(channels=1, messages_per_channel=250)
+    await export_project(chat, path)
+    emulator.faults.add(Fault("listChannels", "status", status=200, body="[]"))
+    assert (await export_project(chat, path, look_back=timedelta(0))).messages == 0
+    emulator.faults.clear()
+    report = await export_project(chat, path, look_back=timedelta(0))
+    assert (report.channels, report.messages, report.new_messages) == (1, 250, 0)

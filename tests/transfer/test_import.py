@@ -67,6 +67,7 @@ async def test_a_project_comes_over_whole(
     """Exported and imported, the new project says what the old one said."""
     fill(emulator)
     other.settings = other.settings.but(closed_channels="refuse")
+    other.faults.add(Fault("sendMessage", "delay", jitter_s=0.01))
     await export_project(chat, path)
     told: list[Progress] = []
     report = await import_project(new_chat, path, on_progress=told.append)
@@ -287,3 +288,17 @@ async def test_what_became_what_is_in_the_archive(
     (old,) = rows(path, "SELECT min(id) FROM messages WHERE channel_id = 'c-1'")[0]
     ((new,),) = rows(path, query, "messages", f"c-1/{old}")
     assert (await new_chat.messages.get(channel_id, new)).content is not None
+
+
+async def test_half_an_archive_is_imported_only_when_asked(
+    emulator: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """An interrupted export is told before anything is sent."""
+    fill(emulator)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=2))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, max_in_flight=1)
+    with pytest.raises(ArchiveError, match="was interrupted"):
+        await import_project(new_chat, path)
+    report = await import_project(new_chat, path, partial_archive=True)
+    assert (report.channels_created, report.messages_sent) == (2, 20)

@@ -132,14 +132,14 @@ def test_a_killed_import_neither_doubles_nor_loses_anything(tmp_path: Path) -> N
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_many_killed_exports(tmp_path: Path, seed: int) -> None:
     """As above, at many more moments."""
     kill_exports(tmp_path, kills=12, seed=100 + seed)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_many_killed_imports(tmp_path: Path, seed: int) -> None:
     """As above, at many more moments."""
     kill_imports(tmp_path, kills=12, seed=100 + seed)

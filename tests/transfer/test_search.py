@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ncloudchat_async import Client
-from ncloudchat_async.emulator import Emulator
+from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import (
     archive_stats,
@@ -174,6 +174,19 @@ def test_a_condition_without_sense_is_refused_at_the_call(
     """Misuse is told before anything is read."""
     with pytest.raises(ConfigError):
         call(path)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "soon"])
+async def test_a_time_that_is_none_leaves_a_message_without_one(
+    emulator: Emulator, chat: Client, path: Path, at: str
+) -> None:
+    """A message is found whatever it says of its time."""
+    emulator.seed(channels=1)
+    body = f'[{{"id":"m","content":"hello","sort_id":"{"9" * 18}","created_at":"{at}"}}]'
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=body))
+    await export_project(chat, path)
+    (found,) = search(path, text="hello")
+    assert found.sent_at is None
 
 
 def test_nothing_is_made_by_searching(path: Path) -> None:

@@ -104,6 +104,23 @@ async def test_what_was_on_its_way_is_in_doubt(path: Path) -> None:
     assert statuses(outcomes)["sent"] + statuses(outcomes)["skipped"] == 300
 
 
+async def test_order_is_kept_when_settling_is_cut_off_too(path: Path) -> None:
+    """A channel waits for its doubt in every run until one of them has settled it."""
+    platform = Platform()
+    platform.latency_s = 5.0
+    deliveries = list(texts(60, channels=3))
+    for _ in range(3):  # left while a message is on its way, then while it is looked for
+        job = platform.job(deliveries, journal=path, ordered=True, plan_first=True)
+        async with platform.time.running(), job:
+            await platform.time.sleep(8.0)
+    platform.latency_s = 0.0
+    outcomes = await platform.run(deliveries, journal=path, ordered=True)
+    judge(platform, deliveries, outcomes)
+    for channel in range(3):
+        said = [row.content for row in platform.rows if row.channel_id == f"c{channel}"]
+        assert said == [item.content for item in deliveries if item.channel_id == f"c{channel}"]
+
+
 async def test_at_most_once_names_what_was_on_its_way(path: Path) -> None:
     """Without reconciling a message cut off stays unknown and is never repeated."""
     platform = Platform()

@@ -175,6 +175,36 @@ def test_leaps_over_rows_inserted_before() -> None:
     assert offsets[:2] == [98, 168]
 
 
+@pytest.mark.parametrize("gone", [0, 1, 5])
+@pytest.mark.parametrize("come", [1, 3, 30])
+def test_a_list_ends_although_rows_are_inserted_before_each_page(come: int, gone: int) -> None:
+    """Newest first, with new rows at each request, no page begins with the last row."""
+    rows = items(350)
+    trail = Trail[Item](100, START)
+    got: list[Item] = []
+    calls = 0
+    while (ask := trail.ask) is not None:
+        calls += 1
+        got += trail.take(ask.offset, rows[ask.offset : ask.offset + 100]) or ()
+        rows = [Item(f"new-{calls}-{n}") for n in range(come)] + rows
+        if len(got) == 350:
+            del rows[len(rows) - gone :]
+            gone = 0
+    assert got == items(350)
+    assert calls <= 350 // (99 - come) + 8
+
+
+def test_a_server_that_sends_one_row_of_the_last_two_is_read_whole() -> None:
+    """What stands beyond a last row twice is taken to follow it."""
+    rows = items(250)
+    trail = Trail[Item](100, START)
+    got: list[Item] = []
+    while (ask := trail.ask) is not None:
+        page = rows[ask.offset : ask.offset + 100]
+        got += trail.take(ask.offset, page[: max(1, len(page) // 2)]) or ()
+    assert got == rows
+
+
 def test_a_deleted_list_ends_and_costs_few_calls() -> None:
     """A reader that deletes what it read still gets the rest, in few calls per page."""
     rows = items(2000)

@@ -107,7 +107,11 @@ class SemaphoreMachine(RuleBasedStateMachine):
         self.loop.settle()
 
     @precondition(lambda self: any(c.waits for c in self.callers))
-    @rule(seed=st.integers(0, 999), share=st.sampled_from([0.1, 0.5, 1.0]), give_back=st.booleans())
+    @rule(
+        seed=st.integers(0, 999),
+        share=st.sampled_from([0.1, 0.6, 1.0, 1.0]),
+        give_back=st.booleans(),
+    )
     def give_up(self, seed: int, share: float, give_back: bool) -> None:
         """Callers are cancelled, perhaps in the very turn in which a slot comes free."""
         waiting = [c for c in self.callers if c.waits]
@@ -115,7 +119,20 @@ class SemaphoreMachine(RuleBasedStateMachine):
             self.holders.pop()
             self.semaphore.release()
         rng = random.Random(seed)
-        for caller in rng.sample(waiting, max(1, int(share * len(waiting)))):
+        self._cancel(rng.sample(waiting, max(1, int(share * len(waiting)))))
+
+    @precondition(lambda self: self.holders and any(c.waits for c in self.callers))
+    @rule()
+    def heads_change_their_mind(self) -> None:
+        """A slot comes free, and those who were to have it are cancelled in that turn."""
+        self.holders.pop()
+        self.semaphore.release()
+        waiting = [c for c in self.callers if c.waits]
+        heads = {c.priority: c for c in reversed(waiting)}
+        self._cancel(list(heads.values()))
+
+    def _cancel(self, callers: list[Caller]) -> None:
+        for caller in callers:
             caller.cancelled = True
             assert caller.task is not None
             caller.task.cancel()
@@ -200,7 +217,8 @@ class SemaphoreMachine(RuleBasedStateMachine):
         """Everybody who waits is served in the end, and all slots are free again."""
         if not hasattr(self, "semaphore"):
             return
-        for _ in range(400):
+        # At 2 a second, and with a single slot, each round serves one at least.
+        for _ in range(sum(c.waits for c in self.callers) + 20):
             if not self.holders and not any(c.waits for c in self.callers):
                 break
             while self.holders:

@@ -99,7 +99,7 @@ def test_fixed_pace_only_pauses(rate: float | None) -> None:
 
 
 @given(
-    st.one_of(st.none(), st.floats(0.5, 5000)),
+    st.one_of(st.none(), st.floats(0.05, 5000)),
     st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1), st.booleans()), max_size=200),
 )
 def test_pace_stays_in_bounds(rate: float | None, events: list[tuple[float, float, bool]]) -> None:
@@ -109,6 +109,6 @@ def test_pace_stays_in_bounds(rate: float | None, events: list[tuple[float, floa
     for wait_s, latency_s, refused in events:
         now += wait_s
         (pace.throttled if refused else pace.succeeded)(now - latency_s, now)
-        assert min(LEAST_RATE, rate or 1) * 0.99 <= pace.rate
+        assert pace.rate >= min(LEAST_RATE, rate or 1) * 0.98
         assert rate is None or pace.rate <= rate
-        assert 0 < pace.interval <= 1 / pace.rate + 1
+        assert 0 < pace.interval <= max(1 / pace.rate, 1.0)

@@ -33,7 +33,7 @@ def test_every_rule_holds() -> None:
     class Machine(SemaphoreMachine):
         cancellations = 0
 
-    run(Machine, 200)
+    run(Machine, 350)
     assert Machine.cancellations > 1_000
 
 
@@ -45,7 +45,7 @@ def test_planted_bug_is_found(bug: type[RateSemaphore]) -> None:
         kind = bug
 
     with pytest.raises((AssertionError, RuntimeError, ExceptionGroup)):
-        run(Machine, 200)
+        run(Machine, 600)
 
 
 @pytest.mark.soak

@@ -1,0 +1,197 @@
+"""Commands that read an archive: search, files, convert, stats."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async.cli.options import Amount, Count, Flag
+from ncloudchat_async.cli.output import OUTPUT, Output
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.transfer import aware
+from ncloudchat_async.cli.work import COMMON, Common
+from ncloudchat_async.transfer import (
+    Format,
+    FoundFile,
+    FoundMessage,
+    TableNoun,
+    archive_stats,
+    live_stats,
+)
+from ncloudchat_async.transfer import convert as write_table
+from ncloudchat_async.transfer import files as find_files
+from ncloudchat_async.transfer import search as find_messages
+
+__all__ = ["convert", "files", "search", "stats"]
+
+_SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_MESSAGES: Final = ("channel_name", "sender_name", "sent_at", "content")
+_FILES: Final = ("channel_name", "sender_name", "sent_at", "name", "size")
+
+
+def search(
+    archive: Path,
+    text: str | None = None,
+    *,
+    sender: str | None = None,
+    channel: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    files_only: Flag = False,
+    deleted: bool | None = None,
+    newest_first: Flag = False,
+    limit: Amount | None = None,
+    output: Output = OUTPUT,
+) -> int:
+    """Find messages in an archive; all conditions that are given must hold.
+
+    Example: `ncloudchat search project.archive hello --sender Admin --output table`
+
+    Args:
+        archive: Archive that `export` wrote.
+        text: Part of the text or of a file's name, whatever the case.
+        sender: Id or whole name of the sender.
+        channel: Id, unique id or whole name of the channel.
+        since: Sent at this moment or later.
+        until: Sent before this moment.
+        files_only: Only messages with an attachment.
+        deleted: Only those an export no longer found, or only the others.
+        newest_first: Newest first instead of oldest first.
+        limit: Rows to stop after.
+        output: How results are written.
+    """
+    found = find_messages(
+        archive,
+        text=text,
+        sender=sender,
+        channel=channel,
+        since=aware(since),
+        until=aware(until),
+        files_only=files_only,
+        deleted=deleted,
+        newest_first=newest_first,
+        limit=limit,
+    )
+    with output.open(FoundMessage, brief=_MESSAGES) as rows:
+        for message in found:
+            rows.write(message)
+    return DONE
+
+
+def files(
+    archive: Path,
+    *,
+    sender: str | None = None,
+    channel: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: Amount | None = None,
+    output: Output = OUTPUT,
+) -> int:
+    """List the attachments in an archive across channels, newest first.
+
+    Example: `ncloudchat files project.archive --fields name,size,url`
+
+    Args:
+        archive: Archive that `export` wrote; the files themselves stay with the platform.
+        sender: Id or whole name of the sender.
+        channel: Id, unique id or whole name of the channel.
+        since: Sent at this moment or later.
+        until: Sent before this moment.
+        limit: Rows to stop after.
+        output: How results are written.
+    """
+    found = find_files(
+        archive,
+        sender=sender,
+        channel=channel,
+        since=aware(since),
+        until=aware(until),
+        limit=limit,
+    )
+    with output.open(FoundFile, brief=_FILES) as rows:
+        for file in found:
+            rows.write(file)
+    return DONE
+
+
+def convert(
+    archive: Path,
+    table: Path | None = None,
+    *,
+    noun: TableNoun = "messages",
+    format: Format | None = None,  # noqa: A002 - the word of the option
+    raw: Flag = False,
+    bom: Flag = False,
+    deleted: bool = True,
+    output: Output = OUTPUT,
+) -> int:
+    """Write the rows of an archive as JSON lines, CSV or Parquet.
+
+    Example: `ncloudchat convert project.archive members.csv --noun members --bom`
+
+    Args:
+        archive: Archive that `export` wrote.
+        table: File to make, with mode 0600; without it the table goes to stdout.
+        noun: Which rows.
+        format: Form of the table; without it the file's suffix tells, else JSON lines.
+            Parquet needs the extra `parquet`.
+        raw: Lose nothing: the platform's objects as they came, and no cell is guarded, so do
+            not open such a CSV in a spreadsheet.
+        bom: Begin a CSV with a byte order mark, by which Excel knows UTF-8.
+        deleted: With rows that an export no longer found.
+        output: How the count of rows is written, when the table goes to a file.
+    """
+    suffix = "" if table is None else table.suffix.lower()
+    form = format or _SUFFIXES.get(suffix, "jsonl")
+    if table is None and sys.stdout.isatty():
+        raise Failure("name a file for the table, or a pipe: a terminal would obey it", USAGE)
+    with Progress(quiet=table is None) as progress:
+        progress.stage("rows")
+        report = write_table(
+            archive,
+            sys.stdout.buffer if table is None else table,
+            noun=noun,
+            format=form,
+            raw=raw,
+            bom=bom,
+            deleted=deleted,
+            on_progress=lambda reached: progress.reach("rows", reached.rows, None, ""),
+        )
+    if table is not None:
+        with output.open() as rows:
+            rows.write(report)
+    return DONE
+
+
+def stats(
+    archive: Path | None = None, *, days: Count | None = None, common: Common = COMMON
+) -> int:
+    """Count members, channels, subscriptions and the messages of each day.
+
+    Without an archive the project itself is asked; its messages are then read channel by
+    channel, newest first, which takes a while on a busy project.
+
+    Example: `ncloudchat stats project.archive --days 30`
+
+    Args:
+        archive: Archive that `export` wrote.
+        days: Last days that messages are counted for; without it all of an archive, or 7.
+        common: Where to, and how results are written.
+    """
+    if archive is not None:
+        with common.output.open() as rows:
+            rows.write(archive_stats(archive, days=days))
+        return DONE
+
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with common.connection.client() as chat:
+            found = await live_stats(chat, days=7 if days is None else days)
+        with common.output.open() as rows:
+            rows.write(found)
+        return DONE
+
+    return run_async(run)

@@ -1,0 +1,222 @@
+"""Commands that carry whole projects: export, import, verify."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from cyclopts import Parameter, validators
+
+from ncloudchat_async import Client
+from ncloudchat_async.bulk import Mode
+from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN
+from ncloudchat_async.cli.friends import pair_of
+from ncloudchat_async.cli.inputs import read_items
+from ncloudchat_async.cli.options import Count, Flag, Source
+from ncloudchat_async.cli.output import row_of
+from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
+from ncloudchat_async.transfer import (
+    DEFAULT_TEMPLATE,
+    OnProgress,
+    export_project,
+    forecast_import,
+    import_project,
+)
+from ncloudchat_async.transfer import Progress as Reached
+from ncloudchat_async.transfer import verify as compare
+
+__all__ = ["aware", "export", "import_", "verify"]
+
+_PROFILE: Final = "profile:"
+_Seconds = Annotated[float, Parameter(validator=validators.Number(gte=0))]
+
+
+def export(
+    archive: Path,
+    *,
+    since: datetime | None = None,
+    complete: Flag = False,
+    look_back: _Seconds = 3600.0,
+    max_in_flight: Count = 32,
+    common: Common = COMMON,
+) -> int:
+    """Write a whole project into an archive, or bring an archive up to date.
+
+    Interrupted, even by a kill, it goes on when the same command is run again. A channel
+    that cannot be read is named in the row on stdout, the exit code is 1, and the rest is
+    there. Rows that are gone are marked and kept.
+
+    Example: `ncloudchat export project.archive`
+
+    Args:
+        archive: SQLite file, made with mode 0600 when it is not there.
+        since: Read messages from this moment on only, at the first export.
+        complete: Read every message again, to find those deleted since.
+        look_back: Seconds that a later export reads again before the newest message.
+        max_in_flight: Pages asked for at once, each of about 0.5 MB of memory.
+        common: Where to, and how results are written.
+    """
+
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with common.connection.client() as chat:
+            with Progress() as progress:
+                report = await export_project(
+                    chat,
+                    archive,
+                    since=aware(since),
+                    complete=complete,
+                    look_back=timedelta(seconds=look_back),
+                    max_in_flight=max_in_flight,
+                    on_progress=_shown(progress),
+                )
+        with common.output.open() as rows:
+            rows.write(report)
+        return FAILED if report.failures else DONE
+
+    return run_async(run)
+
+
+def import_(
+    archive: Path,
+    *,
+    template: str = DEFAULT_TEMPLATE,
+    existing: Literal["skip", "update"] = "skip",
+    friends: Source | None = None,
+    any_id: Flag = False,
+    max_length: Count | None = None,
+    mode: Mode = "reconcile",
+    settle: _Seconds = 90.0,
+    change: Change = CHANGE,
+    common: Common = COMMON,
+) -> int:
+    """Carry an archive into another project: members, channels, friends, messages.
+
+    REST can set neither the sender nor the time of a message: each is sent by the owner of
+    the key, now, and the template keeps both in the text. Subscriptions cannot be carried
+    over. Run again, it goes on where it ended and adds what is new. With --dry-run it only
+    reads, and tells counts, problems and the time at --rate.
+
+    Example: `ncloudchat import project.archive --profile new --rate 100 --dry-run`
+
+    Args:
+        archive: Archive that `export` wrote; it notes what became of each row.
+        template: What a message says, with `{content}`, `{sender}`, `{sender_id}`,
+            `{sender_name}`, `{sent_at}`, `{message_id}`, `{channel_name}`, `{attachment}`;
+            `"{content}"` sends the text alone.
+        existing: What becomes of members that are there already.
+        friends: CSV or JSON lines with user_id and friend_id, whom to ask for friendship:
+            an archive has no friendships, since the platform cannot list them.
+        any_id: Send ids that break the documented rule, such as e-mail addresses.
+        max_length: Most characters of a message in the new project; longer ones are left
+            out and named.
+        mode: What to do when nobody knows whether a message arrived, as in `send`.
+        settle: Seconds after which a message that was stored at all is in its channel's list.
+        change: How careful to be.
+        common: Where to, and how results are written.
+    """
+    pairs = () if friends is None else list(read_items(friends, pair_of))
+
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with common.connection.client() as chat:
+            if change.dry_run:
+                forecast = await forecast_import(
+                    chat,
+                    archive,
+                    template=template,
+                    existing=existing,
+                    friends=pairs,
+                    check_ids=not any_id,
+                    max_length=max_length,
+                )
+                with common.output.open() as rows:
+                    rows.write(forecast)
+                return FAILED if forecast.problem_count else DONE
+            with Progress() as progress:
+                report = await import_project(
+                    chat,
+                    archive,
+                    template=template,
+                    existing=existing,
+                    friends=pairs,
+                    check_ids=not any_id,
+                    max_length=max_length,
+                    mode=mode,
+                    settle_s=settle,
+                    on_progress=_shown(progress),
+                )
+        with common.output.open() as rows:
+            rows.write(report)
+        if report.messages_unknown:
+            return UNKNOWN
+        return FAILED if report.failure_count or report.messages_failed else DONE
+
+    return run_async(run)
+
+
+def verify(
+    left: str,
+    right: str | None = None,
+    *,
+    template: str | None = None,
+    common: Common = COMMON,
+) -> int:
+    """Compare two projects, or an archive with a project; a difference is exit code 1.
+
+    A side is an archive's path, or `profile:NAME` for a project; without a right side it is
+    the project of --profile or the environment.
+
+    Example: `ncloudchat verify project.archive`
+
+    Args:
+        left: What was: the old project or its archive.
+        right: What should say the same.
+        template: What became of the texts between two projects; without it, what the
+            archive was imported with.
+        common: Where to, and how results are written.
+    """
+
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with _side(left, common) as first, _side(right, common) as second:
+            with Progress() as progress:
+                found = await compare(
+                    first, second, template=template, on_progress=_shown(progress)
+                )
+        with common.output.open() as rows:
+            rows.write({"equal": found.equal, **row_of(found)})
+        return DONE if found.equal else FAILED
+
+    return run_async(run)
+
+
+@asynccontextmanager
+async def _side(name: str | None, common: Common) -> AsyncIterator[Client | Path]:
+    """Give an archive's path, or an open client of a project."""
+    if name is not None and not name.startswith(_PROFILE):
+        yield Path(name)
+        return
+    connection = common.connection
+    if name is not None:
+        connection = replace(connection, profile=name.removeprefix(_PROFILE))
+    async with connection.client() as chat:
+        yield chat
+
+
+def _shown(progress: Progress) -> OnProgress:
+    """Show what the library tells of its progress."""
+
+    def show(reached: Reached) -> None:
+        progress.reach(reached.stage, reached.done, reached.total, f"{reached.rows:,} rows")
+
+    return show
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """Take a moment without an offset for one of this machine's time zone."""
+    return moment if moment is None or moment.tzinfo is not None else moment.astimezone()
