@@ -345,7 +345,7 @@ async def gone_after_lost(wire: Wire, request: Request) -> None:
 async def echoes(wire: Wire, request: Request) -> None:
     """Repeat the key in every place that an error might quote."""
     key = request.headers["x-api-key"]
-    text = {"status": -1, "message": "x" * 290 + f" key {key} unknown"}
+    text = {"status": -1, "message": f"{key} is " + "x" * 254 + f" and not {key}"}
     await wire.send(answer(400, json.dumps(text).encode(), f"X-Echo: {key}"))
 
 
