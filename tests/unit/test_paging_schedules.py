@@ -59,13 +59,13 @@ async def in_pieces(server: Server, schedule: Schedule) -> Sequence[Item]:
 
 
 def calmly(seed: int) -> Schedule:
-    """Draw a schedule that is moved between two pages by fewer rows than a page holds.
+    """Draw a schedule that is moved between two pages by a sixth of a page at most.
 
     Only then is the place of a cursor sure to be found: the search for it must be faster
     than the list.
     """
     schedule = Schedule.drawn(seed)
-    return schedule._replace(moves=min(schedule.moves, schedule.per_page // 3, schedule.cap // 3))
+    return schedule._replace(moves=min(schedule.moves, schedule.per_page // 6, schedule.cap // 6))
 
 
 def wrong(runner: asyncio.Runner, schedule: Schedule, read: Read) -> list[str]:
