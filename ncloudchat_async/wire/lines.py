@@ -201,8 +201,8 @@ class Line:
         self.transport: Final = transport
         self.payload: StreamReader | None = None
         self.watch: Watch | None = None
-        self.deadline = math.inf
-        self.idle_since = 0.0
+        self.deadline: float = math.inf
+        self.idle_since: float = 0.0
 
     def read(self, payload: StreamReader) -> None:
         """Take note of a body that is still to come."""
