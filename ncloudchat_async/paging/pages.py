@@ -193,10 +193,13 @@ class Pages(Generic[T]):
     **Resuming.** `Page.cursor` and the `cursor` of the iterators name a place between two
     rows; so does the `cursor` of every `NcloudChatError` that ends an iteration. It is a
     string of some 550 characters, good in another process and after rows before it came
-    and went, as long as one of the 64 rows before it still exists (else as above). The
-    list is read again from there on, with any `per_page` and `window`, for the same filter
+    and went, as long as one of the 64 rows before it still exists, and fewer than that
+    were inserted behind the reader while it read (else as above). The list is read again
+    from there on, with any `per_page` and `window`, for the same filter
     and sort. If rows came or went meanwhile the place is searched up and down from where
-    it was, with a request for each hundred rows.
+    it was, with a request for each hundred rows; a list that moves during that search by
+    more than a sixth of a page between two requests may repeat a row, once in some
+    thousand resumes.
 
     Can be iterated many times and by many tasks; each iteration reads anew.
 

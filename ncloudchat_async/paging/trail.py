@@ -29,6 +29,11 @@ _TRUSTED = 8
 _WIDE = 50
 # The platform's most rows in a page.
 _MOST_ROWS = 100
+# Rows that came, in one page, which show that it is the place looked for; and pages to look
+# at further while there are fewer.
+_SURE = 8
+_FURTHER = 8
+
 T = TypeVar("T", bound=Row)
 
 
@@ -80,6 +85,7 @@ class Trail(Generic[T]):
         self._strays = 0
         self._joined = False
         self._size = per_page
+        self._widest = 0
         self._full_pages = 0
         self._step = 2
         self._rewound = False
@@ -154,19 +160,40 @@ class Trail(Generic[T]):
         return bool(got.rows) and self._seen.rank(got.rows[0].id) is not None
 
     def _search(self) -> Generator[Ask, _Got[T], _Got[T]]:
-        """Look for any row that came, up and down from where it should be, in turn.
+        """Look for the rows that came, up and down from where the last of them should be.
 
-        The rows before it came as well, or were inserted since. When no row is left that
-        is remembered, begin again: old rows may then come again, but none is missed.
+        The rows before it came as well, or were inserted since. A page without it, and with
+        few others that came, may hold only some that were inserted far behind: then look a
+        little further. When no row is left that is remembered, begin again: old rows may
+        then come again, but none is missed.
         """
         self.per_page = max(2, self.per_page)
-        up = low = high = down = max(0, self.position - 1)
+        best: _Got[T] | None = None
+        most, further = 0, _FURTHER
+        around = self._around(max(0, self.position - 1))
+        ask = next(around, None)
+        while ask is not None and further:
+            got = yield ask
+            known = [at for at, row in enumerate(got.rows) if self._seen.rank(row.id) is not None]
+            if len(known) > most:
+                at = max(known, key=lambda at: self._rank(got.rows[at]))
+                best, most = self._cut(got, at), len(known)
+                if most >= _SURE or self._rank(got.rows[at]) == self._seen.count - 1:
+                    break
+            further -= best is not None
+            try:
+                ask = around.send(got)
+            except StopIteration:
+                ask = None
+        return best if best is not None else (yield from self._begin())
+
+    def _around(self, place: int) -> Generator[Ask, _Got[T], None]:
+        """Ask for what is up and down from a place, in turn, until the list is exhausted."""
+        up = low = high = down = place
         more, per_page = True, self.per_page
         while more or low > 0 or down < high:
             if more:
                 got = yield Ask(up, per_page, fresh=True)
-                if (found := self._cut(got)) is not None:
-                    return found
                 more = bool(got.rows)
                 up += got.size
             per_page = _MOST_ROWS  # the search must be faster than the list moves
@@ -175,17 +202,10 @@ class Trail(Generic[T]):
                 down = low
             if down < high:
                 got = yield Ask(down, per_page, fresh=True)
-                if (found := self._cut(got)) is not None:
-                    return found
                 down = down + got.size if got.rows else high
-        return (yield from self._begin())
 
-    def _cut(self, got: _Got[T]) -> _Got[T] | None:
-        """Cut off the rows before the one that came last; None when none of them came."""
-        known = [at for at, row in enumerate(got.rows) if self._seen.rank(row.id) is not None]
-        if not known:
-            return None
-        at = max(known, key=lambda at: self._rank(got.rows[at]))
+    def _cut(self, got: _Got[T], at: int) -> _Got[T]:
+        """Cut off the rows before one, and what is more than a page after it."""
         rows = got.rows[at : at + self.per_page]
         return _Got(got.offset + at, rows, min(got.size, self.per_page))
 
@@ -212,6 +232,7 @@ class Trail(Generic[T]):
         if got.offset == 0:
             self._seen.begin(got.rows)
         self.position = got.offset + len(got.rows)
+        self._widest = max(self._widest, got.size)
         if news:
             if not self.steady:
                 # A short page was not the last: so this server caps or cuts its pages.
@@ -268,7 +289,7 @@ class Trail(Generic[T]):
         """
         last = got.rows[-1].id
         before, self._last_old = self._last_old, last
-        short = 2 * got.size <= self.full
+        short = 2 * got.size <= min(self.full, self._widest)
         return (
             short and last == before and self._rank(got.rows[-1]) == max(map(self._rank, got.rows))
         )

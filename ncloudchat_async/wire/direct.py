@@ -118,7 +118,7 @@ class DirectTransport:
         """Read a body that did not come together with its head, up to the cap."""
         if int(headers.get("Content-Length", 0)) > self._max_body_bytes:
             raise self._too_large()
-        line.payload = payload
+        line.read(payload)
         chunks: list[bytes] = []
         left = self._max_body_bytes
         while chunk := await payload.readany():

@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 from ncloudchat_async.errors import ClientClosedError, NotSentError
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.transport import Sockets, connecting_s
+from ncloudchat_async.wire.transport import Sockets, Watch, connecting_s
 
 __all__ = ["Address", "Line", "Lines"]
 
@@ -179,7 +179,15 @@ class Lines:
 class Line:
     """One connection, from its opening to its end; never in the connector's pool."""
 
-    __slots__ = ("connection", "deadline", "idle_since", "payload", "protocol", "transport")
+    __slots__ = (
+        "connection",
+        "deadline",
+        "idle_since",
+        "payload",
+        "protocol",
+        "transport",
+        "watch",
+    )
 
     def __init__(self, connection: Connection) -> None:
         protocol, transport = connection.protocol, connection.transport
@@ -192,8 +200,16 @@ class Line:
         self.protocol: Final = protocol
         self.transport: Final = transport
         self.payload: StreamReader | None = None
-        self.deadline = math.inf
-        self.idle_since = 0.0
+        self.watch: Watch | None = None
+        self.deadline: float = math.inf
+        self.idle_since: float = 0.0
+
+    def read(self, payload: StreamReader) -> None:
+        """Take note of a body that is still to come."""
+        self.payload = payload
+        if self.watch is None:
+            self.watch = Watch(self.protocol)
+        self.watch.body = payload
 
     def fail(self, error: Exception) -> None:
         """End the attempt that uses this: it waits for a head, or for the rest of a body."""

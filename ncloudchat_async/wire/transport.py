@@ -17,7 +17,9 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 from aiohttp.client_middlewares import ClientHandlerType
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from ncloudchat_async.about import __version__
@@ -39,6 +41,7 @@ __all__ = [
     "AiohttpTransport",
     "Sockets",
     "Transport",
+    "Watch",
     "connecting_s",
     "open_transport",
     "owned",
@@ -112,6 +115,9 @@ class AiohttpTransport:
         self._read_s: Final = timeouts.read_s
         self._max_body_bytes: Final = max_body_bytes
         self._headers: Final = headers
+        self._watches: Final[weakref.WeakKeyDictionary[ResponseHandler, Watch]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._owner: Final = owned(session.close)
         weakref.finalize(self, _forget, session, asyncio.get_running_loop()).atexit = False
 
@@ -166,6 +172,7 @@ class AiohttpTransport:
         if not zipped and (answer.content_length or 0) > self._max_body_bytes:
             answer.close()
             return None
+        self._watch(answer)
         chunks: list[bytes] = []
         left = self._max_body_bytes
         async for chunk in answer.content.iter_any():
@@ -175,6 +182,16 @@ class AiohttpTransport:
                 return None
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _watch(self, answer: aiohttp.ClientResponse) -> None:
+        """Watch the connection of an answer that is not complete."""
+        protocol = answer.connection and answer.connection.protocol
+        if protocol is None:
+            return
+        watch = self._watches.get(protocol)
+        if watch is None:
+            watch = self._watches[protocol] = Watch(protocol)
+        watch.body = answer.content
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
@@ -223,6 +240,27 @@ def _forget(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop) -> 
             # With its loop closed there is nothing to wait for: this runs to its end.
             with contextlib.suppress(StopIteration):
                 connector.close().__await__().send(None)
+
+
+class Watch:
+    """Has the body that is being read fail when its connection ends before it.
+
+    aiohttp closes the connection over a broken chunk, and leaves the reader of the body
+    waiting for its timeout. One callback serves a connection for its life.
+    """
+
+    def __init__(self, protocol: ResponseHandler) -> None:
+        self.body: StreamReader | None = None
+        closed = protocol.closed
+        if closed is not None:
+            closed.add_done_callback(self._end)
+
+    def _end(self, closed: "asyncio.Future[None]") -> None:
+        # An exception that nobody asks a future for is reported as an error.
+        lost = closed.cancelled() or closed.exception() is not None
+        body = self.body
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError("lost" if lost else "closed"))
 
 
 def _streamed(body: bytes | None) -> bytes | io.BytesIO | None:

@@ -72,11 +72,14 @@ def command() -> Sequence[str]:
 
 
 @pytest.fixture
-def launch(command: Sequence[str], environment: Mapping[str, str], tmp_path: Path) -> Launch:
-    """Start command lines as processes whose output is read by this one."""
+def launch(
+    command: Sequence[str], environment: Mapping[str, str], tmp_path: Path
+) -> Iterator[Launch]:
+    """Start command lines as processes whose output is read by this one; none outlives a test."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(words: Sequence[str], changes: Mapping[str, str] = {}) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, *words],
             cwd=tmp_path,
             env={**environment, **changes},
@@ -87,8 +90,16 @@ def launch(command: Sequence[str], environment: Mapping[str, str], tmp_path: Pat
             # Without a controlling terminal, wherever the tests are run from.
             start_new_session=True,
         )
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 @pytest.fixture(scope="module")

@@ -198,6 +198,7 @@ def test_hostile_texts_never_reach_a_terminal(
     body = msgspec.json.encode({"error": {"errorCode": "100", "message": HOSTILE}}).decode()
     fault = Fault("getMember", "status", status=400, body=body)
     ncloudchat_emulator.faults.add(fault)
+    assert is_safe(cli("jobs", "status", HOSTILE).err.replace("\n", ""))
     for ids in (["user-1"], ["user-1", HOSTILE]):
         done = cli("members", "get", *ids)
         assert done.code in {1, 2}

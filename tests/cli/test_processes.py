@@ -67,7 +67,7 @@ def test_a_signal_drains_and_the_rest_is_sent_later(
     (channel_id,) = ncloudchat_emulator.add_rows("channels", [{"name": "c"}])
     lines = [f"{channel_id},text {count}" for count in range(400)]
     (tmp_path / "in.csv").write_text("\n".join(["channel_id,content", *lines]))
-    words = ["send", "in.csv", "--journal", "j", "--rate", "400"]
+    words = ["send", "in.csv", "--journal", "j", "--rate", "400", "--settle", "1"]
     process = launch(words)
     with process:
         assert process.stdout is not None
@@ -82,6 +82,7 @@ def test_a_signal_drains_and_the_rest_is_sent_later(
     assert {row["status"] for row in sent} == {"sent"}
     (line,) = [line for line in err.splitlines() if line.startswith("go on with: ncloudchat ")]
     assert "Traceback" not in err
+    assert cli("jobs", "status", "j").rows[0]["sending"] == 0
     rest = cli(*shlex.split(line)[4:])
     assert (rest.code, len(rest.rows)) == (0, 400 - len(sent))
     assert ncloudchat_emulator.audit((channel_id, f"text {count}") for count in range(400)).exact

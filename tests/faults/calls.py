@@ -60,7 +60,8 @@ CALLS: Final[dict[str, Request[Thing]]] = {
 
 PATIENT: Final = Timeouts(connect_s=5.0, read_s=5.0, deadline_s=10.0)
 """For faults that show at once, however busy the machine."""
-QUICK: Final = Timeouts(connect_s=0.15, read_s=0.15, deadline_s=2.0)
+QUICK: Final = Timeouts(connect_s=0.4, read_s=0.2, deadline_s=3.0)
+"""For faults that show by a timeout only."""
 TWICE: Final = Retry(max_attempts=2, base_s=0.001, max_sleep_s=0.002)
 UNPACED: Final = Quota(adaptive=False)
 ROOMY: Final = Pool(max_body_bytes=2**20)
@@ -124,5 +125,5 @@ def assert_secret(error: BaseException) -> None:
     shown.append(repr(pickle.dumps(error)))
     shown.append(repr(pickle.loads(pickle.dumps(error))))
     for text in shown:
-        assert KEY not in text
+        assert KEY[:12] not in text  # nor a part of it, where a text was cut
     assert all(isinstance(e, NcloudChatError) for e in chain_of(error))

@@ -173,6 +173,23 @@ async def bad_chunk(wire: Wire, request: Request) -> None:
 
 
 @scenario
+async def late_bad_chunk(wire: Wire, request: Request) -> None:
+    """Break the chunks once the head was read."""
+    await wire.send(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + good_body(request)[:5])
+    await asyncio.sleep(0.02)
+    await wire.send(b"\r\nnot a size\r\nrest\r\n0\r\n\r\n")
+
+
+@scenario
+async def late_garbage_zip(wire: Wire, request: Request) -> None:
+    """Break the zipped body once the head was read."""
+    head = answer(200, b"", "Content-Encoding: gzip", length=100)
+    await wire.send(head + gzip.compress(good_body(request))[:12])
+    await asyncio.sleep(0.02)
+    await wire.send(b"\xff" * 88)
+
+
+@scenario
 async def long_chunk(wire: Wire, request: Request) -> None:
     """More bytes than the size of the chunk says."""
     await wire.send(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n" + good_body(request))
@@ -328,7 +345,7 @@ async def gone_after_lost(wire: Wire, request: Request) -> None:
 async def echoes(wire: Wire, request: Request) -> None:
     """Repeat the key in every place that an error might quote."""
     key = request.headers["x-api-key"]
-    text = {"status": -1, "message": "x" * 290 + f" key {key} unknown"}
+    text = {"status": -1, "message": f"{key} is " + "x" * 254 + f" and not {key}"}
     await wire.send(answer(400, json.dumps(text).encode(), f"X-Echo: {key}"))
 
 

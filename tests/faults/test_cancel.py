@@ -192,7 +192,7 @@ def test_a_client_that_nobody_closes(faulty: FaultServer, how: str) -> None:
     base = f"BASE = {faulty.url('fine', 'forgotten')!r}\n"
     code = base + textwrap.dedent(program) + textwrap.dedent(FORGETFUL[how])
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-c", code],
         capture_output=True,
         text=True,
         timeout=30,

@@ -15,7 +15,7 @@ from ncloudchat_async.settings import Retry, Timeouts
 from ncloudchat_async.wire.session import Session
 from tests.faults.calls import CALLS, Opener, opened, options_of
 from tests.faults.server import FaultServer
-from tests.support.leaks import open_files, tasks_of_tests
+from tests.support.leaks import open_sockets, tasks_of_tests
 
 CALLERS = 32
 TIMEOUTS = Timeouts(connect_s=1.0, read_s=0.3, deadline_s=5.0)
@@ -57,12 +57,12 @@ async def soak(opener: Opener, faulty: FaultServer, count: int, *, most_bytes: i
     async with opened(opener, faulty.url("mixed", "soak"), timeouts=TIMEOUTS, budget=10) as session:
         unsent = await make_calls(session, count // 10)
         gc.collect()
-        tasks, files, memory = tasks_of_tests(), len(open_files()), resident_bytes()
+        tasks, sockets, memory = tasks_of_tests(), len(open_sockets()), resident_bytes()
         unsent += await make_calls(session, count - count // 10)
         gc.collect()
         assert tasks_of_tests() == tasks
-        # A connection has a descriptor at each end, both of them in this process.
-        assert len(open_files()) <= files + 2 * CALLERS
+        # A connection has a socket at each end, both of them in this process.
+        assert len(open_sockets()) <= sockets + 2 * CALLERS
         assert resident_bytes() - memory < most_bytes
         assert session.stats.calls == count
         assert session._semaphore.in_use == session._semaphore.waiting == 0

@@ -103,6 +103,7 @@ TABLE: dict[str, Row | tuple[Row, ...]] = {
     "endless_header_line": (LOST, TOO_LARGE),
     "corrupt_zip": (LOST, UNREADABLE),
     "truncated_zip": (LOST, UNREADABLE),
+    "late_garbage_zip": (LOST, UNREADABLE),
     "not_zipped": (LOST, UNREADABLE),
     **dict.fromkeys(["refused", "black_hole", "tls", "tls_hang"], NEVER_SENT),
     **dict.fromkeys(
@@ -118,7 +119,7 @@ TABLE: dict[str, Row | tuple[Row, ...]] = {
             "reset_before_headers", "reset_in_headers", "reset_in_body",
             "closed_before_headers", "closed_in_headers", "closed_in_body", "hang",
             "hang_in_headers", "hang_in_body", "never_reads", "drip_headers", "drip_body",
-            "length_too_long", "bad_chunk", "long_chunk", "missing_last_chunk",
+            "late_bad_chunk", "length_too_long", "bad_chunk", "long_chunk", "missing_last_chunk",
             "endless_interim", "garbage", "garbage_closed", "http2", "http09", "http_9",
             "no_status", "status_of_letters", "length_negative", "length_of_letters",
             "two_lengths", "length_and_chunks", "header_without_colon",

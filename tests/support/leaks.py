@@ -1,24 +1,23 @@
-"""What a test must leave as it found it: tasks, file descriptors, sockets."""
+"""What a test must leave as it found it: tasks and sockets."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-__all__ = ["no_leaks", "open_files", "settled", "tasks_of_tests"]
+__all__ = ["no_leaks", "open_sockets", "settled", "tasks_of_tests"]
 
 _FILES = Path("/proc/self/fd")
 
 
-def open_files() -> dict[str, str]:
-    """Every open descriptor and what it is, without the one that looks."""
-    found = {}
+def open_sockets() -> list[str]:
+    """Every open socket of this process, both ends where both are here."""
+    found = []
     for link in _FILES.iterdir():
-        try:
-            found[link.name] = str(link.readlink())
-        except FileNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(FileNotFoundError):  # the one that looks
+            found.append(str(link.readlink()))
+    return [name for name in found if name.startswith("socket:")]
 
 
 def tasks_of_tests() -> set["asyncio.Task[object]"]:
@@ -27,9 +26,9 @@ def tasks_of_tests() -> set["asyncio.Task[object]"]:
 
 
 async def settled(
-    tasks: set["asyncio.Task[object]"], files: int, *, timeout_s: float = 2.0
+    tasks: set["asyncio.Task[object]"], sockets: int, *, timeout_s: float = 2.0
 ) -> tuple[set["asyncio.Task[object]"], int]:
-    """Wait until no more tasks and files are there than before, and return those that are.
+    """Wait until no more tasks and sockets are there than before, and return those that are.
 
     Closing a connection takes a turn or two of the loop, and the server's side its own time.
     """
@@ -37,20 +36,20 @@ async def settled(
         async with asyncio.timeout(timeout_s):
             while True:
                 more = tasks_of_tests() - tasks
-                if not more and len(open_files()) <= files:
+                if not more and len(open_sockets()) <= sockets:
                     break
                 await asyncio.sleep(0.005)
     except TimeoutError:
         pass
-    return tasks_of_tests() - tasks, len(open_files()) - files
+    return tasks_of_tests() - tasks, len(open_sockets()) - sockets
 
 
 @asynccontextmanager
 async def no_leaks() -> AsyncIterator[None]:
-    """Fail when what runs inside leaves a task or an open file behind."""
+    """Fail when what runs inside leaves a task or an open socket behind."""
     tasks = tasks_of_tests()
-    files = len(open_files())
+    sockets = len(open_sockets())
     yield
-    more, opened = await settled(tasks, files)
+    more, opened = await settled(tasks, sockets)
     assert not more, f"tasks left behind: {more}"
-    assert opened <= 0, f"files left open: {open_files()}"
+    assert opened <= 0, f"sockets left open: {opened}"

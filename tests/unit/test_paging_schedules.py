@@ -59,13 +59,14 @@ async def in_pieces(server: Server, schedule: Schedule) -> Sequence[Item]:
 
 
 def calmly(seed: int) -> Schedule:
-    """Draw a schedule that is moved between two pages by fewer rows than a page holds.
+    """Draw a schedule that is moved between two pages by few rows, a sixth of a page at most.
 
-    Only then is the place of a cursor sure to be found: the search for it must be faster
-    than the list.
+    A cursor names 64 rows. When more are inserted behind it while it is made than that, or
+    the list is faster than the search for its place, rows may come twice.
     """
     schedule = Schedule.drawn(seed)
-    return schedule._replace(moves=min(schedule.moves, schedule.per_page // 3, schedule.cap // 3))
+    moves = min(schedule.moves, schedule.per_page // 6, schedule.cap // 6, 3)
+    return schedule._replace(moves=moves)
 
 
 def wrong(runner: asyncio.Runner, schedule: Schedule, read: Read) -> list[str]:

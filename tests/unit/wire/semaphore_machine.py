@@ -106,6 +106,16 @@ class SemaphoreMachine(RuleBasedStateMachine):
         self.semaphore.release()
         self.loop.settle()
 
+    @precondition(lambda self: self.holders)
+    @rule(count=st.integers(2, 20))
+    def work_off(self, count: int) -> None:
+        """Holders give back one after another, long enough for others to move up."""
+        for _ in range(count):
+            if self.holders:
+                self.holders.pop(0)
+                self.semaphore.release()
+            self.loop.run(self.loop.now + 0.02)
+
     @precondition(lambda self: any(c.waits for c in self.callers))
     @rule(
         seed=st.integers(0, 999),

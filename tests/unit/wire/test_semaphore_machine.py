@@ -27,14 +27,20 @@ def run(machine: type[SemaphoreMachine], examples: int, *, derandomize: bool = T
     )
 
 
+def run_often(machine: type[SemaphoreMachine]) -> None:
+    """Put a machine through other schedules each time: rare bugs take some."""
+    for _ in range(10):
+        run(machine, 300, derandomize=False)
+
+
 def test_every_rule_holds() -> None:
     """No random schedule of callers, cancellations, limits and time breaks a rule."""
 
     class Machine(SemaphoreMachine):
         cancellations = 0
 
-    run(Machine, 350)
-    assert Machine.cancellations > 1_000
+    run(Machine, 200)
+    assert Machine.cancellations > 500
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -45,7 +51,7 @@ def test_planted_bug_is_found(bug: type[RateSemaphore]) -> None:
         kind = bug
 
     with pytest.raises((AssertionError, RuntimeError, ExceptionGroup)):
-        run(Machine, 600)
+        run_often(Machine)
 
 
 @pytest.mark.soak
