@@ -170,13 +170,13 @@ def end_list(db: sqlite3.Connection, scope: Scope, floor_ms: int | None) -> None
         )
     db.execute(
         "UPDATE lists SET state = 'done', cursor = NULL, covered = 1,"
-        " from_ms = CASE WHEN ?1 IS NULL THEN NULL WHEN covered THEN min(from_ms, ?1)"
-        " ELSE ?1 END,"
+        " from_ms = CASE WHEN :floor_ms IS NULL THEN NULL WHEN covered THEN min(from_ms, :floor_ms)"
+        " ELSE :floor_ms END,"
         # A row dated in the future must not hide those that come before it.
         " to_ms = (SELECT min(max(messages.created_ms), runs.begun_ms) FROM messages, runs"
-        "  WHERE messages.channel_id = ?3 AND messages.seen = ?4 AND runs.id = ?4)"
-        " WHERE noun = ?2 AND channel_id = ?3",
-        (floor_ms, noun.name, channel_id, run),
+        "  WHERE messages.channel_id = :channel_id AND messages.seen = :run AND runs.id = :run)"
+        " WHERE noun = :noun AND channel_id = :channel_id",
+        {"floor_ms": floor_ms, "noun": noun.name, "channel_id": channel_id, "run": run},
     )
 
 

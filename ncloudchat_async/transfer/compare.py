@@ -300,18 +300,18 @@ def _difference(
     db: sqlite3.Connection, pair: int, left_id: str, right_id: str
 ) -> ChannelDifference:
     lonely = (
-        "FROM said AS one WHERE side = ?2 AND pair = ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM said WHERE side = ?3 AND pair = ?1 AND key = one.key"
+        "FROM said AS one WHERE side = :here AND pair = :pair AND NOT EXISTS"
+        " (SELECT 1 FROM said WHERE side = :there AND pair = :pair AND key = one.key"
         " AND number = one.number)"
     )
     changed = (
-        "FROM said AS one JOIN said AS two USING (pair, key, number) WHERE one.side = ?2"
-        " AND pair = ?1 AND two.side = ?3 AND one.digest <> two.digest"
+        "FROM said AS one JOIN said AS two USING (pair, key, number) WHERE one.side = :here"
+        " AND pair = :pair AND two.side = :there AND one.digest <> two.digest"
     )
     parts = {
-        "missing": (lonely, (pair, "main", "other")),
-        "extra": (lonely, (pair, "other", "main")),
-        "different": (changed, (pair, "main", "other")),
+        "missing": (lonely, {"pair": pair, "here": "main", "there": "other"}),
+        "extra": (lonely, {"pair": pair, "here": "other", "there": "main"}),
+        "different": (changed, {"pair": pair, "here": "main", "there": "other"}),
     }
     counts: dict[str, int] = {}
     examples: list[str] = []
