@@ -67,7 +67,11 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def environment() -> dict[str, str]:
     """Tell what a measurement depends on: machine, interpreter and versions."""
-    words = {"machine": f"{_processor()}, {os.cpu_count()} cores", "python": sys.version.split()[0]}
+    words = {
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "python": sys.version.split()[0],
+        "load of the machine in the last minutes": f"{os.getloadavg()[2]:.1f}",
+    }
     for name in ("aiohttp", "msgspec", "anyio", "uvloop"):
         try:
             words[name] = version(name)

@@ -98,11 +98,16 @@ def _ticks(values: Sequence[float], *, logarithmic: bool) -> list[float]:
     return [n * step for n in range(int(most / step) + 1)]
 
 
+def file_of(title: str) -> str:
+    """Return the file name of a drawing."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".svg"
+
+
 def render(result: Result) -> dict[str, str]:
     """Return the drawings by file name."""
     drawings = {}
     for title, curves in result.curves.items():
-        name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") + ".svg"
+        name = file_of(title)
         if all(len(points) == 1 for points in curves.values()):
             values = {label: points[0][1] for label, points in curves.items()}
             drawings[name] = bars(title, values, "us")
@@ -130,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, text in drawings.items():
         (folder / name).write_text(text, encoding="utf-8")
     words = [f"- {name}: {value}" for name, value in result.environment.items()]
-    pictures = [f"![{n}]({folder.name}/{n})" for n in drawings]
+    pictures = [f"![{title}]({folder.name}/{file_of(title)})" for title in result.curves]
     written = "\n\n".join([table(result.figures), "\n".join(words), *pictures])
     page = options.page.read_text(encoding="utf-8")
     before, _, rest = page.partition(_BEGIN)
