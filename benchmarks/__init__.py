@@ -17,6 +17,7 @@ SUBJECTS: Final = (
     "decoding",
     "semaphore",
     "simulator",
+    "pacing",
     "paging",
     "fanout",
     "memory",

@@ -163,7 +163,11 @@ class _Connection(asyncio.Protocol):
             self._transport.write(answer)
             return
         spread = state.jitter * (2.0 * random.random() - 1.0)
-        self._loop.call_later(state.latency_s * (1.0 + spread), self._transport.write, answer)
+        self._loop.call_later(state.latency_s * (1.0 + spread), self._write, answer)
+
+    def _write(self, answer: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(answer)
 
 
 def _length(data: bytes, end: int) -> int:
