@@ -94,6 +94,14 @@ class Client:
         allow_insecure: bool = False,
         trust_env: bool = False,
     ) -> None:
+        for name, option, kind in (
+            ("quota", quota, Quota),
+            ("retry", retry, Retry),
+            ("timeouts", timeouts, Timeouts),
+            ("pool", pool, Pool),
+        ):
+            if not isinstance(option, kind):
+                raise ConfigError(f"{name} takes a {kind.__name__}(...), not {option!r}")
         key = _key_of(api_key)
         # From here on no frame of ours holds the key in the clear.
         del api_key
@@ -375,7 +383,11 @@ def _key_of(api_key: str | KeySource | None) -> Secret | KeySource:
     """Wrap the key before anything can fail, so that no traceback shows it."""
     if api_key is None:
         return Secret(os.environ.get(_KEY_VARIABLE, ""))
-    return Secret(api_key) if isinstance(api_key, str) else api_key
+    if isinstance(api_key, str):
+        return Secret(api_key)
+    if not callable(api_key):
+        raise ConfigError("api_key takes a string, or an async callable that returns one")
+    return api_key
 
 
 def _checked_key(key: Secret | KeySource) -> Secret | KeySource:

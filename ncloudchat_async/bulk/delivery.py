@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import anyio
 import msgspec
@@ -53,7 +53,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
     def __post_init__(self) -> None:
-        """Refuse limits that make no sense."""
+        """Refuse a mode that nobody knows, and limits that make no sense."""
+        if self.mode not in get_args(Mode):
+            raise ConfigError(f"mode must be one of {get_args(Mode)}, not {self.mode!r}")
         if self.max_in_flight < 1:
             raise ConfigError(f"max_in_flight must be 1 or more, not {self.max_in_flight!r}")
         if self.max_failures is not None and self.max_failures < 1:

@@ -1,5 +1,6 @@
 """The command that runs an emulator of the platform until it is told to stop."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -69,7 +70,10 @@ def emulator(
         twin.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
 
     async def run(interrupts: Interrupts) -> int:
-        await serve(twin, lambda url: _announce(twin, url))
+        try:
+            await serve(twin, lambda url: _announce(twin, url))
+        except OSError as error:
+            raise Failure(f"cannot listen there: {os.strerror(error.errno or 0)}", USAGE) from None
         return DONE
 
     code = run_async(run)

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Literal, overload
 
 import msgspec
 
-from ncloudchat_async.emulator.routes import ROUTES, Route, nearest
+from ncloudchat_async.emulator.routes import ROUTES, Route
 
 __all__ = ["PAGING", "Action", "Fault", "FaultRule", "Faults"]
 
@@ -107,8 +108,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Refuse a rule that could never fire, or could fire in two ways."""
         methods = {route.method for route in ROUTES}
         if self.operation not in _NAMES | methods | {"*"}:
-            hint = nearest("", self.operation)
-            raise ValueError(f"No operation {self.operation!r}; the nearest route is {hint}")
+            near = get_close_matches(self.operation, sorted(_NAMES), 1, cutoff=0.0)
+            raise ValueError(f"No operation {self.operation!r}; the nearest is {near[0]!r}")
         if [self.nth, self.every, self.probability].count(None) < 2:
             raise ValueError("A fault takes one of nth, every and probability")
 

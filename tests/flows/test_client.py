@@ -313,3 +313,18 @@ async def test_a_journalled_job_goes_on(chat: Client, emulator: Emulator, tmp_pa
     assert {o.status for o in outcomes} <= {"sent", "skipped"}
     audit = emulator.audit([(d.channel_id, d.content) for d in deliveries])
     assert (*audit.missing, *audit.duplicated, *audit.extra) == ()
+
+
+@pytest.mark.parametrize("name", ["quota", "retry", "timeouts", "pool"])
+def test_options_of_another_type_are_refused(name: str) -> None:
+    """A number where a struct belongs is told at once, with what it takes."""
+    with pytest.raises(errors.ConfigError, match=f"{name} takes a"):
+        Client("project", "sesame", **{name: 5})  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(errors.ConfigError, match="api_key takes"):
+        Client("project", b"sesame")  # type: ignore[arg-type]  # the mistake
+
+
+async def test_an_unknown_mode_is_refused(chat: Client) -> None:
+    """A mistyped mode does not become another one."""
+    with pytest.raises(errors.ConfigError, match="mode must be one of"):
+        chat.messages.send_many([], mode="reconcil")  # type: ignore[arg-type]  # the mistake
