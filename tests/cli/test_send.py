@@ -155,9 +155,10 @@ def test_a_refused_key_marks_nothing_as_failed(
 
 @pytest.mark.parametrize("words", [["status"], ["resume"], ["unknown"], ["failed"]])
 def test_a_file_that_is_no_journal_is_refused(cli: Cli, tmp_path: Path, words: list[str]) -> None:
-    """Another file, and none at all, are told apart from an empty journal."""
+    """Another file, and none at all, are mistakes of the command line, named with the file."""
     Path(tmp_path, "other").write_text("text that is long enough to be no database" * 20)
     for name in ("other", "none"):
         done = cli("jobs", *words, name)
-        assert (done.code, done.out) == (1, "")
+        assert (done.code, done.out) == (2, "")
+        assert name in done.err
         assert "journal" in done.err
