@@ -4,20 +4,22 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 from cyclopts import App
 
+from ncloudchat_async import Delivery
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.options import Amount
 from ncloudchat_async.cli.output import OUTPUT, Output
-from ncloudchat_async.cli.send import HANDLING, Handling, deliver
-from ncloudchat_async.cli.work import COMMON, Common
+from ncloudchat_async.cli.send import HANDLING, Handling, deliver, forecast
+from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import JournalError
-from ncloudchat_async.journal import JournalView
+from ncloudchat_async.journal import JournalView, State
+from ncloudchat_async.journal.writer import PASSING
 
 __all__ = ["app"]
 
@@ -83,7 +85,13 @@ def status(journal: Path, *, output: Output = OUTPUT) -> int:
 
 
 @app.command
-def resume(journal: Path, *, handling: Handling = HANDLING, common: Common = COMMON) -> int:
+def resume(
+    journal: Path,
+    *,
+    handling: Handling = HANDLING,
+    change: Change = CHANGE,
+    common: Common = COMMON,
+) -> int:
     """Send what a job has not sent yet, and look for what is in doubt.
 
     Example: `ncloudchat jobs resume guests.journal --rate 100`
@@ -91,16 +99,19 @@ def resume(journal: Path, *, handling: Handling = HANDLING, common: Common = COM
     Args:
         journal: The job's journal.
         handling: How messages are delivered.
+        change: How careful to be.
         common: Where to, and how results are written.
     """
     with _opened(journal) as view:
         found = view.status()
-    if not found.complete:
-        raise Failure(
-            f"{journal} lacks a part of its input: run the `ncloudchat send` that made it again, "
-            f"with the same file and `--journal {shlex.quote(str(journal))}`",
-            USAGE,
-        )
+        if not found.complete:
+            raise Failure(
+                f"{journal} lacks a part of its input: run the `ncloudchat send` that made it "
+                f"again, with the same file and `--journal {shlex.quote(str(journal))}`",
+                USAGE,
+            )
+        if change.dry_run:
+            return forecast(_left(view), common)
     left = found.planned + found.sending + found.failed + found.unknown
     return deliver(None, handling, common, journal=journal, total=left)
 
@@ -166,6 +177,14 @@ def _opened(journal: Path) -> Iterator[JournalView]:
             yield view
     except JournalError as error:
         raise Failure(f"{journal}: {error}", code_of(error)) from error
+
+
+def _left(view: JournalView) -> Iterator[Delivery]:
+    """Give what a resumed job looks for or sends; what was refused for good is neither."""
+    states: tuple[State, ...] = ("planned", "sending", "unknown", "failed")
+    for entry in chain.from_iterable(map(view.entries, states)):
+        if entry.state != "failed" or type(entry.error).__name__ in PASSING:
+            yield Delivery(entry.channel_id, entry.content, entry.ref)
 
 
 def _time(ms: int | None) -> datetime | None:

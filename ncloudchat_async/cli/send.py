@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -41,7 +41,7 @@ from ncloudchat_async.errors import (
 )
 from ncloudchat_async.journal import Binding, JournalView
 
-__all__ = ["HANDLING", "Handling", "deliver", "send"]
+__all__ = ["HANDLING", "Handling", "deliver", "forecast", "send"]
 
 _SAMPLES: Final = 3
 _PROBLEMS: Final = 20
@@ -125,7 +125,7 @@ def send(
     """
     made = None if template is None else Template(template)
     if change.dry_run:
-        return _forecast(source, made, common)
+        return forecast(_deliveries(source, made), common)
     if source != STDIN:
         open_text(source).close()
     total = None
@@ -152,11 +152,11 @@ def _delivery(record: Record, template: Template | None, number: int) -> Deliver
         raise Failure(f"{record.where}: no {error.args[0]} for the template", USAGE) from None
 
 
-def _forecast(source: Path, template: Template | None, common: Common) -> int:
-    """Check every line, count, and show what would be sent."""
+def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
+    """Check every delivery, count, and show what would be sent."""
     common.output.asked(_Line)
     dry, samples, count, problems = DryClient(), list[Mapping[str, object]](), 0, 0
-    for delivery in _deliveries(source, template):
+    for delivery in deliveries:
         count += 1
         try:
             # It ends where it would wait, so no event loop is needed.
@@ -250,19 +250,26 @@ class _Sending:
         """Work through the job; the total is looked up in the journal when nobody knows it."""
         with Progress(quiet=sys.stdout.isatty()) as progress:
             progress.stage("messages", total)
-            async with self._job as job:
-                self._interrupts.on_first(job.stop)
-                async for outcome in job:
-                    if total is None and journal is not None:
-                        # The first outcome comes when the whole input is recorded.
-                        with JournalView(journal) as view:
-                            total = view.status().total
-                        progress.stage("messages", total)
-                    self._take(outcome)
-                    # What a stopped job did not touch is no progress.
-                    untouched = outcome.status == "skipped" and outcome.message_id is None
-                    progress.advance(0 if untouched else 1, note=self._note())
+            try:
+                await self._work(total, journal, progress)
+            except JournalMismatchError:
+                progress.drop()
+                raise
         return self._code()
+
+    async def _work(self, total: int | None, journal: Path | None, progress: Progress) -> None:
+        async with self._job as job:
+            self._interrupts.on_first(job.stop)
+            async for outcome in job:
+                if total is None and journal is not None:
+                    # The first outcome comes when the whole input is recorded.
+                    with JournalView(journal) as view:
+                        total = view.status().total
+                    progress.stage("messages", total)
+                self._take(outcome)
+                # What a stopped job did not touch is no progress.
+                untouched = outcome.status == "skipped" and outcome.message_id is None
+                progress.advance(0 if untouched else 1, note=self._note())
 
     def _take(self, outcome: Outcome) -> None:
         error = outcome.error

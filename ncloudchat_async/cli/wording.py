@@ -38,7 +38,6 @@ PHRASES: Final = {
     "Quota.rate ": "--rate ",
     "Quota.max_in_flight ": "--max-in-flight ",
     "Timeouts.deadline_s ": "--deadline ",
-    "max_in_flight ": "--max-in-flight ",
     "settle_s ": "--settle ",
     "sort must name a field, such as '-created_at'": (
         "--sort must name a field, such as -created_at"

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from ncloudchat_async.emulator import EmulatorThread
-from tests.cli.conftest import Cli, Launch
+from tests.cli.conftest import EVERY, Cli, Launch, example
 from tests.cli.test_text import HOSTILE, is_safe
 
 LOGIN = "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
@@ -91,8 +91,10 @@ def test_a_signal_drains_and_the_rest_is_sent_later(
 def test_the_emulator_prints_its_address_and_ends_by_a_signal(
     launch: Launch,
 ) -> None:
-    """Port 0 is a free one, said on stdout; being stopped is how it ends."""
-    process = launch(["emulator", "--members", "2"])
+    """Port 0 is a free one, said on stdout; being stopped is how it ends, without a word."""
+    words = shlex.split(example(EVERY["emulator",]))[1:]
+    words[words.index("--port") + 1] = "0"
+    process = launch([*words, "--members", "2"])
     assert process.stdout is not None
     where = msgspec.json.decode(process.stdout.readline())
     url = {"NCLOUDCHAT_BASE_URL": where["base_url"]}
@@ -102,6 +104,7 @@ def test_the_emulator_prints_its_address_and_ends_by_a_signal(
     _, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert f"export NCLOUDCHAT_BASE_URL={where['base_url']}" in err
+    assert "interrupted" not in err
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 0)])
