@@ -32,7 +32,7 @@ def api(
     change: Change = CHANGE,
     common: Common = COMMON,
 ) -> int:
-    """Call any path, such as one that has no command yet, and write what it answers.
+    """Call any path, such as one that has no command yet, and write what it answers as it is.
 
     POST and PATCH are not repeated when an answer is lost: exit code 5 says so.
 

@@ -75,6 +75,7 @@ async def _demo(work: Work, drop_every: int | None, *, kill: bool) -> int:
             emulator.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
         with Progress() as progress:
             watch = _Watch(work, progress)
+            in_doubt = set[str]()
             if kill:
                 # Somewhere in the middle, with sends on their way.
                 await _run_worker(emulator, work, watch, kill_after=work.messages * 2 // 5)

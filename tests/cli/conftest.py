@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from cyclopts import App
 
+import ncloudchat_async
 from ncloudchat_async.cli.app import COMMANDS, make_app, run
 from ncloudchat_async.emulator import EmulatorThread
 
@@ -44,6 +45,8 @@ def leaves(app: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
                 yield (*words, name), command
 
 
+PAGE = Path(ncloudchat_async.__file__).parents[1] / "docs" / "cli.md"
+"""The rendered help."""
 APP = make_app(COMMANDS)
 EVERY = dict(leaves(APP))
 

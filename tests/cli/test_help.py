@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import ncloudchat_async
 from ncloudchat_async.cli.app import COMMANDS
 from ncloudchat_async.cli.render import render
 from ncloudchat_async.emulator import EmulatorThread
-from tests.cli.conftest import APP, EVERY, Cli, example
+from tests.cli.conftest import APP, EVERY, PAGE, Cli, example
 
-PAGE = Path(ncloudchat_async.__file__).parents[1] / "docs" / "cli.md"
 ELSEWHERE = {
     "demo": "test_demo.py runs it, at a higher quota",
     "emulator": "it ends by a signal only: test_processes.py runs it, on a free port",
