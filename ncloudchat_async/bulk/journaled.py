@@ -165,9 +165,9 @@ class JournaledJob(Job):
                     raise JournalMismatchError(
                         f"the input ends after {seq} deliveries, the journal has {total}"
                     )
-                differs = _difference(item, channel_id, content, ref)
                 seq += 1
-                if differs:
+                if item.content != content or item.channel_id != channel_id or item.ref != ref:
+                    differs = _difference(item, channel_id, content, ref)
                     raise JournalMismatchError(
                         f"delivery {seq} of the input has another {differs} than in the journal"
                     )
@@ -354,7 +354,7 @@ class JournaledJob(Job):
 
 
 def _difference(item: Delivery, channel_id: str, content: str, ref: str | None) -> str:
-    """Name what differs between a delivery and the recorded one; nothing when nothing does."""
+    """Name what differs between a delivery and the recorded one."""
     pairs = (
         ("channel", item.channel_id, channel_id),
         ("ref", item.ref, ref),

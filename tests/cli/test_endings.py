@@ -64,8 +64,9 @@ def test_a_deadline_is_told(
 
 def test_a_list_out_of_time_is_told(launch: Launch) -> None:
     """A deadline that nothing can keep leaves stdout empty, and says on stderr why."""
-    out, err = launch(["channels", "list", "--deadline", "0.001"]).communicate(timeout=20)
-    assert out == ""
+    process = launch(["channels", "list", "--deadline", "0.001"])
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (4, "")
     assert "deadline" in err
     assert "give a longer --deadline" in err
 
