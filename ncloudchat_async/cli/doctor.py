@@ -33,7 +33,7 @@ from ncloudchat_async.errors import (
     TransportError,
 )
 
-__all__ = ["doctor"]
+__all__ = ["advice", "doctor"]
 
 _CALLS: Final = 5
 _SLOW_S: Final = 1.0
@@ -129,7 +129,7 @@ async def _examine(common: Common, find_quota: float) -> AsyncIterator[tuple[_Fi
             return
         yield await asyncio.to_thread(_clock, chat.base_url), DONE
         if error is not None:
-            yield _Finding("reading", "fail", worded(error), _advice(error)), code_of(error)
+            yield _Finding("reading", "fail", worded(error), advice(error)), code_of(error)
             return
         yield _reading(latencies), DONE
         yield await _writing(chat), DONE
@@ -161,7 +161,7 @@ def _reached(error: NcloudChatError) -> bool:
 def _server(error: NcloudChatError | None) -> _Finding:
     if error is None or _reached(error):
         return _Finding("server", "ok", "it answers")
-    return _Finding("server", "fail", worded(error), _advice(error))
+    return _Finding("server", "fail", worded(error), advice(error))
 
 
 def _reading(latencies: _Latencies) -> _Finding:
@@ -183,7 +183,7 @@ async def _writing(chat: Client) -> _Finding:
         fix = "set API access to read and write in the dashboard, if this key is to write"
         return _Finding("writing", "warn", f"the key may only read: {error}", fix)
     except NcloudChatError as error:
-        return _Finding("writing", "warn", worded(error), _advice(error))
+        return _Finding("writing", "warn", worded(error), advice(error))
     return _Finding("writing", "ok", "the key may write")
 
 
@@ -236,10 +236,10 @@ def _clock(base_url: str) -> _Finding:
     return _Finding("clock", "warn", f"{abs(skew):,.0f} s {way} the server's", fix)
 
 
-def _advice(error: NcloudChatError) -> str:
+def advice(error: NcloudChatError) -> str:
     """Say what to do about an error."""
     if isinstance(error, TransportError):
-        for text, advice in _WAYS.items():
+        for text, way in _WAYS.items():
             if text in str(error):
-                return advice
-    return next(advice for kind, advice in _ADVICE if isinstance(error, kind))
+                return way
+    return next(way for kind, way in _ADVICE if isinstance(error, kind))

@@ -4,10 +4,14 @@ import csv
 import io
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
+from ncloudchat_async.cli.doctor import advice
 from ncloudchat_async.emulator import EmulatorThread, Fault
+from ncloudchat_async.wire.failures import failure_of
 from tests.cli.conftest import EVERY, Cli
 from tests.cli.test_text import HOSTILE, is_safe
 
@@ -371,6 +375,23 @@ def test_doctor_names_what_is_wrong(
     assert {row["state"] for row in before} <= {"ok"}
     assert (last["check"], last["state"]) == (check, "fail")
     assert fix in str(last["fix"])
+
+
+_KEY = ConnectionKey("host", 443, True, True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (aiohttp.ClientConnectorDNSError(_KEY, OSError(-2, "unknown")), "DNS"),
+        (aiohttp.ConnectionTimeoutError(), "firewall"),
+        (aiohttp.ClientConnectorCertificateError(_KEY, ValueError()), "certificates"),
+        (ConnectionResetError(), "cuts connections"),
+    ],
+)
+def test_each_way_to_fail_on_the_network_has_a_remedy(error: Exception, fix: str) -> None:
+    """What the client says of names, time, certificates and lost connections is understood."""
+    assert fix in advice(failure_of(error))
 
 
 def test_doctor_tells_another_server_from_this_api(
