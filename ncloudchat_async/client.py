@@ -1,6 +1,7 @@
 """The client: settings in, resources out; owns the life of the session, sends nothing itself."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.bulk import Result, Run, run_many
+from ncloudchat_async.checks import check_callable, check_flag, check_number, check_type
 from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
@@ -94,17 +96,27 @@ class Client:
         allow_insecure: bool = False,
         trust_env: bool = False,
     ) -> None:
+        key = _key_of(api_key)
+        # From here on no frame of ours holds the key in the clear.
+        del api_key
         for name, option, kind in (
             ("quota", quota, Quota),
             ("retry", retry, Retry),
             ("timeouts", timeouts, Timeouts),
             ("pool", pool, Pool),
         ):
-            if not isinstance(option, kind):
-                raise ConfigError(f"{name} takes a {kind.__name__}(...), not {option!r}")
-        key = _key_of(api_key)
-        # From here on no frame of ours holds the key in the clear.
-        del api_key
+            check_type(name, option, kind, f"a {kind.__name__}(...)")
+        check_flag("allow_insecure", allow_insecure)
+        check_flag("trust_env", trust_env)
+        if observer is not None:
+            check_callable("observer", observer, "a function of one Event")
+            if inspect.iscoroutinefunction(observer):
+                raise ConfigError("observer takes a plain function: nobody awaits an async one")
+        if session is not None:
+            # Whoever has a session has loaded aiohttp, so this costs no import.
+            from ncloudchat_async.wire.transport import check_session  # noqa: PLC0415
+
+            check_session(session)
         self._core: Final = _Core(
             project_id=_checked_project(project_id),
             key=_checked_key(key),
@@ -224,7 +236,9 @@ class Client:
             `item`, `value` and `error`; leaving its block early cancels what is in flight.
 
         Raises:
-            ConfigError: `max_in_flight` is less than 1.
+            ConfigError: `function` cannot be called, `items` cannot be iterated over, or
+                `max_in_flight` is less than 1. Reading the run raises it when `function`
+                turns out not to be async: after it was called for the first items.
         """
         if max_in_flight is None:
             max_in_flight = self.quota.max_in_flight
@@ -255,8 +269,13 @@ class Client:
         Calls that wait for quota end with `ClientClosedError`.
 
         Args:
-            grace_s: Seconds that running calls get to end.
+            grace_s: Seconds that running calls get to end; 5 is longer than most calls take.
+
+        Raises:
+            ClientClosedError: The client was opened in another event loop that still runs.
+            ConfigError: The grace is no number of seconds.
         """
+        check_number("grace_s", grace_s, zero=True)
         await self._core.close(grace_s)
 
     def __repr__(self) -> str:

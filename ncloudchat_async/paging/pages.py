@@ -8,6 +8,7 @@ from typing import Generic, Literal, Self, TypeVar
 
 import msgspec
 
+from ncloudchat_async.checks import check_text, check_whole
 from ncloudchat_async.errors import ConfigError, NcloudChatError, PagingError
 from ncloudchat_async.paging.ahead import Ahead, Fetch
 from ncloudchat_async.paging.cursor import Cursor, decode_cursor, encode_cursor
@@ -233,12 +234,12 @@ class Pages(Generic[T]):
         fingerprint: str = "",
         suggest: Callable[[], int] | None = None,
     ) -> None:
-        _check("per_page", per_page, 1, 100)
-        _check("offset", offset, 0)
+        check_whole("per_page", per_page, 1, 100)
+        check_whole("offset", offset, 0)
         if window != "auto":
-            _check("window", window, 1)
-        if limit is not None:
-            _check("limit", limit, 0)
+            check_whole("window", window, 1, otherwise=", or 'auto'")
+        check_whole("limit", limit, 0, optional=True)
+        check_text("cursor", cursor, optional=True)
         if cursor is not None and offset:
             raise ConfigError("offset and cursor exclude each other: the cursor knows its place")
         self._fetch = fetch
@@ -274,10 +275,10 @@ class Pages(Generic[T]):
             limit: Items at most, if that is fewer than the `limit` of these pages.
 
         Raises:
-            ConfigError: The limit is negative.
+            ConfigError: The limit is no whole number, or negative.
         """
+        check_whole("limit", limit, 0, optional=True)
         if limit is not None:
-            _check("limit", limit, 0)
             limit = limit if self._limit is None else min(limit, self._limit)
         items: list[T] = []
         most = self._limit if limit is None else limit
@@ -297,9 +298,3 @@ class Pages(Generic[T]):
             ramp = Ramp()
             ahead = Ahead(self._fetch, trail, lambda: ramp.window, ramp.page)
         return ahead, trail, limit, self._operation, self._fingerprint
-
-
-def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if value < least or (most is not None and value > most):
-        range_ = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ConfigError(f"{name} must be {range_}, not {value!r}")

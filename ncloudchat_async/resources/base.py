@@ -1,10 +1,12 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import NoneType
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.paging import Pages, count_from
 from ncloudchat_async.paging import Row as HasId
@@ -93,6 +95,7 @@ class Resource:
             limit: Rows to stop after.
             cursor: Where an earlier iteration stopped.
         """
+        check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
         query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
         first = make(query)  # refuses unusable ids now, not at the first page
 
@@ -118,6 +121,7 @@ class Resource:
         filter: Filter | None,  # noqa: A002 - the platform's word
     ) -> int:
         """Ask for the number of rows, and count them if the option was ignored (D03)."""
+        check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
         query = {"filter": _json(filter or {}), "option": _json({"count": True})}
         number = count_from(await self._send(endpoint(query=query)))
         if number is not None:
@@ -130,6 +134,7 @@ class Resource:
     def _sort(self, sort: Sort | None) -> dict[str, str | int]:
         if sort is None:
             sort = "created_at"
+        check_type("sort", sort, (str, Mapping), "a field, such as '-created_at'")
         if not isinstance(sort, str):
             if len(sort) != 1:
                 raise ConfigError("sort takes one field: the platform sorts by one")

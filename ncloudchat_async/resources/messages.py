@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ncloudchat_async import bulk
 from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
+from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft
@@ -41,12 +42,13 @@ class Messages(Resource):
             content: The text; how long it may be is a setting of the project.
 
         Raises:
-            ConfigError: The id cannot be used, or the text is empty; nothing was sent.
+            ConfigError: The id cannot be used, or the content is no text, or is empty;
+                nothing was sent.
             NotFoundError: No channel has this id.
             OutcomeUnknownError: Whether it was sent is not known.
         """
-        if not content:
-            raise ConfigError("a message needs content")
+        if type(content) is not str or not content:
+            content = _spoken(content)
         return await self._send(
             self._SEND(channel_id=channel_id, body=MessageDraft(content=content))
         )
@@ -143,10 +145,11 @@ class Messages(Resource):
             the channel's id, `value` its messages or None, `error` why there are none.
 
         Raises:
-            ConfigError: `n` is less than 1; nothing was sent.
+            ConfigError: `n` is less than 1, or the ids are one string; nothing was sent.
         """
-        if n < 1:
-            raise ConfigError(f"n must be 1 or more, not {n!r}")
+        check_whole("n", n, 1)
+        if isinstance(channel_ids, str):
+            raise ConfigError("channel_ids takes the ids of several channels, not one string")
 
         async def newest(channel_id: str) -> Sequence[Message]:
             rows: list[Message] = []
@@ -160,9 +163,7 @@ class Messages(Resource):
             rows.sort(key=_age)
             return rows[:n]
 
-        return run_many(
-            newest, channel_ids, max_in_flight=max_in_flight or self._chat.quota.max_in_flight
-        )
+        return run_many(newest, channel_ids, max_in_flight=self._at_once(max_in_flight))
 
     def send_many(
         self,
@@ -195,7 +196,10 @@ class Messages(Resource):
 
         Args:
             deliveries: What goes where. None goes on with a journal that holds the whole
-                input (`plan_first`).
+                input (`plan_first`). A list is checked as a whole before anything is sent;
+                what is no `Delivery` in any other input ends the job when it is reached:
+                what came before is sent and its outcomes come out, then `ConfigError` is
+                raised and names its number. With a journal the repaired input goes on there.
             journal: File of the job, made when it is not there, readable by its owner
                 only. It holds the texts, never the key.
             mode: What to do when nobody knows whether a message arrived. `reconcile` (the
@@ -220,7 +224,7 @@ class Messages(Resource):
             anything is sent, and `JournalError` when the journal fails on the way.
 
         Raises:
-            ConfigError: An option makes no sense; nothing was sent.
+            ConfigError: An option or a listed delivery makes no sense; nothing was sent.
         """
         behind = Messages(self._chat.with_priority("bulk"))
         return bulk.send_many(
@@ -231,7 +235,7 @@ class Messages(Resource):
             mode=mode,
             ordered=ordered,
             settle_s=settle_s,
-            max_in_flight=max_in_flight or self._chat.quota.max_in_flight,
+            max_in_flight=self._at_once(max_in_flight),
             max_failures=max_failures,
             fail_fast=fail_fast,
             plan_first=plan_first,
@@ -273,11 +277,15 @@ class Messages(Resource):
             `unknown` (several fit, or writer or time are not given).
 
         Raises:
-            ConfigError: The id cannot be used, or `since` has no time zone.
+            ConfigError: The id or text cannot be used, or `since` has no time zone.
             NcloudChatError: The channel cannot be read.
         """
+        check_type("since", since, datetime, "an aware datetime, such as datetime.now(UTC)")
         if since.tzinfo is None:
             raise ConfigError("since must be an aware datetime, such as datetime.now(UTC)")
+        check_text("content", content)
+        check_text("sender_id", sender_id, optional=True)
+        check_number("settle_s", settle_s, zero=True)
         check_id("channel_id", channel_id)
         return await bulk.find_sent(
             self._newest,
@@ -288,8 +296,19 @@ class Messages(Resource):
             settle_s=settle_s,
         )
 
+    def _at_once(self, max_in_flight: int | None) -> int:
+        return self._chat.quota.max_in_flight if max_in_flight is None else max_in_flight
+
     def _newest(self, channel_id: str) -> Pages[Message]:
         return self.list(channel_id, sort="-created_at")
+
+
+def _spoken(content: str) -> str:
+    """Refuse what is no text or an empty one; make a plain string of one of another kind."""
+    check_text("content", content)
+    if not content:
+        raise ConfigError("a message needs content")
+    return str.__str__(content)
 
 
 def _age(message: Message) -> int:

@@ -23,6 +23,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from ncloudchat_async.about import __version__
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import (
     BodyTooLargeError,
     ClientClosedError,
@@ -42,6 +43,7 @@ __all__ = [
     "Sockets",
     "Transport",
     "Watch",
+    "check_session",
     "connecting_s",
     "open_transport",
     "owned",
@@ -328,6 +330,15 @@ def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.Cli
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=trust_env,
     )
+
+
+def check_session(session: object) -> None:
+    """Refuse what is not a session of aiohttp.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    check_type("session", session, aiohttp.ClientSession, "an open aiohttp.ClientSession")
 
 
 def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohttp.ClientSession:
