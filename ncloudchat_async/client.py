@@ -71,8 +71,9 @@ class Client:
         retry: When failed attempts are repeated.
         timeouts: How long to wait for what.
         pool: How connections are kept.
-        session: An open `aiohttp.ClientSession` to borrow; it is not closed. `pool` then
-            has no say over its connections.
+        session: An open `aiohttp.ClientSession` to borrow; it is not closed. Its connector,
+            proxy, traces and `trust_env` are used, not its headers, cookies, timeouts or
+            middlewares; `pool` then has no say over its connections.
         observer: Is told of attempts, retries, throttles and waits.
         allow_insecure: Accept plain http beyond this machine: the key travels in the clear.
         trust_env: Use the proxies of the environment.
@@ -279,9 +280,14 @@ class Client:
         await self._core.close(grace_s)
 
     def __repr__(self) -> str:
-        """Show where calls go, never the key."""
-        state = "open" if self._core.is_open else "closed"
-        return f"<Client project_id={self.project_id!r} base_url={self.base_url!r} {state}>"
+        """Show where calls go, and how; never the key."""
+        options = self.options
+        return (
+            f"<Client {'open' if self._core.is_open else 'closed'} project_id={self.project_id!r} "
+            f"base_url={self.base_url!r} priority={options.priority!r} "
+            f"deadline_s={options.deadline_s} rate={self.quota.rate} "
+            f"max_in_flight={self.quota.max_in_flight}>"
+        )
 
     def __reduce__(self) -> str:
         """Refuse to be pickled: connections and keys stay in their process."""

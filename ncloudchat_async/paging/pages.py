@@ -216,6 +216,8 @@ class Pages(Generic[T]):
         cursor: Place to resume at; `offset` must then be left at 0.
         fingerprint: Name of the list, filter and sort; a cursor of another one is refused.
         suggest: Says how many pages to have in flight, for `window="auto"`.
+        route: Path template of the endpoint, for the repr.
+        sort: What the rows are sorted by, for the repr.
 
     Raises:
         ConfigError: An option or the cursor cannot be used; nothing was sent.
@@ -233,6 +235,8 @@ class Pages(Generic[T]):
         cursor: str | None = None,
         fingerprint: str = "",
         suggest: Callable[[], int] | None = None,
+        route: str = "",
+        sort: str = "",
     ) -> None:
         check_whole("per_page", per_page, 1, 100)
         check_whole("offset", offset, 0)
@@ -249,9 +253,25 @@ class Pages(Generic[T]):
         self._limit = limit
         self._fingerprint = fingerprint
         self._suggest = suggest
+        self._route = route
+        self._sort = sort
         self._start = Cursor(offset, offset, ())
         if cursor is not None:
             self._start = decode_cursor(cursor, fingerprint)
+
+    def __repr__(self) -> str:
+        """Show which list is read and how, never ids, the filter's values or rows."""
+        start = self._start
+        shown = {
+            "sort": self._sort or None,
+            "per_page": self._per_page,
+            "window": self._window,
+            "limit": self._limit,
+            "offset": start.position or None,
+            "resumed": bool(start.marks) or None,
+        }
+        options = " ".join(f"{k}={v}" for k, v in shown.items() if v is not None)
+        return f"<Pages {self._operation} {self._route or '?'} {options}>"
 
     def __aiter__(self) -> "ItemIterator[T]":
         return ItemIterator(*self._begin(self._limit))

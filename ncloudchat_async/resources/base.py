@@ -112,6 +112,8 @@ class Resource:
             limit=limit,
             cursor=cursor,
             fingerprint=first.target,
+            route=first.endpoint.path,
+            sort=query["sort"],
         )
 
     async def _count(

@@ -1,6 +1,5 @@
 """Messages: what is said in channels."""
 
-import contextlib
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from datetime import datetime
@@ -133,7 +132,9 @@ class Messages(Resource):
                     print(result.item, result.value or result.error)
 
         The platform sorts by whole seconds, so one row more is read than asked for, and more
-        where several share the second: the newest come first by `sort_id`.
+        where several share the second: the newest come first by `sort_id`. That is one
+        request for a channel with `n` below 100: a page shorter than asked is taken for the
+        whole channel, where `list` would ask again to be sure of the end.
 
         Args:
             channel_ids: Which channels; read no further ahead than needed.
@@ -153,15 +154,17 @@ class Messages(Resource):
 
         async def newest(channel_id: str) -> Sequence[Message]:
             rows: list[Message] = []
-            pages = self.list(channel_id, sort="-created_at", per_page=min(n + 1, 100))
-            async with contextlib.aclosing(aiter(pages)) as messages:
-                async for message in messages:
-                    if len(rows) >= n and message.created_at != rows[-1].created_at:
+            asked = min(n + 1, 100)
+            async with self.list(channel_id, sort="-created_at", per_page=asked).pages() as pages:
+                async for page in pages:
+                    rows.extend(page.items)
+                    if len(rows) < asked or (
+                        len(rows) > n and rows[-1].created_at != rows[n - 1].created_at
+                    ):
                         break
-                    rows.append(message)
+            tied = [row for row in rows[n:] if row.created_at == rows[n - 1].created_at]
             # Stable, so rows without a readable sort_id keep the platform's order.
-            rows.sort(key=_age)
-            return rows[:n]
+            return sorted(rows[:n] + tied, key=_age)[:n]
 
         return run_many(newest, channel_ids, max_in_flight=self._at_once(max_in_flight))
 

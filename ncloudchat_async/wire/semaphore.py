@@ -112,6 +112,16 @@ class RateSemaphore:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
+    def __repr__(self) -> str:
+        """Show slots, queue, pace and pause at this moment."""
+        rate = "any rate" if self.rate is None else f"{self.rate:.4g}/s"
+        pause_s = self._paused_until - self._now()
+        paused = f", paused for {pause_s:.2g} s" if pause_s > 0 else ""
+        return (
+            f"<RateSemaphore {self._in_use}/{self._limit} in use, {self.waiting} waiting, "
+            f"{rate}{paused}{', closed' if self._closed else ''}>"
+        )
+
     @property
     def in_use(self) -> int:
         """Slots taken."""

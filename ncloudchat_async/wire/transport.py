@@ -95,9 +95,9 @@ class Transport(Protocol):
 class AiohttpTransport:
     """Attempts through the public interface of an `aiohttp.ClientSession`.
 
-    Of a borrowed session only the connector, the trace configurations and `trust_env` are
-    used: its cookies, headers, timeouts, middlewares and `raise_for_status` are meant for
-    others. Nothing of it is changed or closed.
+    Of a borrowed session only the connector, the proxy, the trace configurations and
+    `trust_env` are used: its cookies, headers, timeouts, middlewares and `raise_for_status`
+    are meant for others. Nothing of it is changed or closed.
     """
 
     def __init__(
@@ -357,6 +357,9 @@ def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohtt
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
             trace_configs=borrowed.trace_configs,
+            # They have no public name, and a proxy must not be passed by.
+            proxy=getattr(borrowed, "_default_proxy", None),
+            proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
         )
     except RuntimeError:
         problem = "the borrowed session belongs to another event loop"
