@@ -1,10 +1,12 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from types import NoneType
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
@@ -13,10 +15,11 @@ from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
-__all__ = ["Caller", "Filter", "Resource", "Sort", "Window"]
+__all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "typed"]
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=HasId)
+DraftT = TypeVar("DraftT", bound=msgspec.Struct)
 
 Filter = Mapping[str, object]
 """Fields of the answer and the values they must have; all of them, dotted when nested."""
@@ -147,6 +150,35 @@ class Resource:
         if field == "created_at":
             field = self._created
         return {field: "-1" if sort.startswith("-") else "1"}
+
+
+def typed(draft: DraftT) -> DraftT:
+    """Return what is to be sent if every field that is set has the type that it says.
+
+    None is passed on wherever it stands: the platform may take it for "nothing".
+
+    Raises:
+        ConfigError: A field has another type.
+    """
+    for name, kind in _fields(type(draft)):
+        value = getattr(draft, name)
+        if value is None or value is UNSET:
+            continue
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            problem = f"{name}: {error}"
+        else:
+            if isinstance(value, msgspec.Struct):
+                typed(value)
+            continue
+        raise ConfigError(problem)
+    return draft
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
 def _json(value: object) -> str:

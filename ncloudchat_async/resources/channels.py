@@ -1,14 +1,15 @@
 """Channels: rooms that members subscribe to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_text, check_type
 from ncloudchat_async.errors import ConfigError, OutcomeUnknownError
 from ncloudchat_async.models import Channel, ChannelType
 from ncloudchat_async.models.channels import ChannelDraft, ChannelPatch
 from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
+from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
 from ncloudchat_async.wire.endpoint import Endpoint
 
 __all__ = ["Channels"]
@@ -60,7 +61,8 @@ class Channels(Resource):
             image_url: A picture, checked by the platform.
 
         Raises:
-            ConfigError: The name is empty; nothing was sent.
+            ConfigError: The name is empty, or an argument has another type than its own;
+                nothing was sent.
             OutcomeUnknownError: Whether it was created is not known.
         """
         draft = ChannelDraft(
@@ -68,7 +70,7 @@ class Channels(Resource):
             type=type,
             unique_id=unique_id,
             translation=translation,
-            members=members if isinstance(members, UnsetType) else tuple(members),
+            members=_several(members),
             disabled=disabled,
             mutes=mutes,
             push=push,
@@ -77,7 +79,7 @@ class Channels(Resource):
             image_url=image_url,
         )
         try:
-            return await self._send(self._CREATE(body=draft))
+            return await self._send(self._CREATE(body=typed(draft)))
         except OutcomeUnknownError:
             # Absence proves nothing, the call may still be applied: only a find settles it.
             found = await self._find(name, unique_id)
@@ -165,14 +167,15 @@ class Channels(Resource):
 
         Raises:
             NotFoundError: No channel has this id.
-            ConfigError: The name is empty; nothing was sent.
+            ConfigError: The name is empty, or an argument has another type than its own;
+                nothing was sent.
         """
         patch = ChannelPatch(
             name=name if isinstance(name, UnsetType) else _named(name),
             type=type,
             unique_id=unique_id,
             translation=translation,
-            members=members if isinstance(members, UnsetType) else tuple(members),
+            members=_several(members),
             disabled=disabled,
             mutes=mutes,
             push=push,
@@ -180,7 +183,7 @@ class Channels(Resource):
             link_url=link_url,
             image_url=image_url,
         )
-        return await self._send(self._UPDATE(channel_id=channel_id, body=patch))
+        return await self._send(self._UPDATE(channel_id=channel_id, body=typed(patch)))
 
     async def delete(self, channel_id: str) -> Channel:
         """Delete a channel and return it as it was (`bizapp-ncloudchat-channeldelete`).
@@ -194,7 +197,17 @@ class Channels(Resource):
         return await self._send(self._DELETE(channel_id=channel_id, absent=Channel(id=channel_id)))
 
 
+def _several(members: Sequence[str] | UnsetType) -> tuple[str, ...] | UnsetType:
+    if isinstance(members, UnsetType):
+        return members
+    if isinstance(members, str):
+        raise ConfigError("members takes the ids of users, such as ['user-1'], not one string")
+    check_type("members", members, Iterable, "the ids of users")
+    return tuple(members)
+
+
 def _named(name: str) -> str:
+    check_text("name", name)
     if not name or name.isspace():
         raise ConfigError("a channel needs a name")
     return name

@@ -8,7 +8,7 @@ from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 from ncloudchat_async.models.friends import FriendDraft, FriendPair
-from ncloudchat_async.resources.base import Resource
+from ncloudchat_async.resources.base import Resource, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["Friends"]
@@ -49,7 +49,7 @@ class Friends(Resource):
         """
         pair = _pair(user_id, friend_id)
         draft = FriendDraft(user_id=pair.user_id, friend_id=pair.friend_id, message=message)
-        return await self._send(self._REQUEST(body=draft))
+        return await self._send(self._REQUEST(body=typed(draft)))
 
     async def request_many(self, pairs: Iterable[tuple[str, str]]) -> FriendshipReceipt:
         """Send several friend requests in one call (`…-friendshipmultiple`).

@@ -14,7 +14,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
 from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
+from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["Members"]
@@ -80,7 +80,8 @@ class Members(Resource):
                 platform's own examples break it with e-mail addresses (D10).
 
         Raises:
-            ConfigError: The id or name cannot be used; nothing was sent.
+            ConfigError: The id, the name or an argument's type cannot be used; nothing was
+                sent.
             ConflictError: The id is taken, maybe by a withdrawn member: `restore` that one.
             OutcomeUnknownError: Whether it was registered is not known.
         """
@@ -99,7 +100,7 @@ class Members(Resource):
             custom_field=custom_field,
             notifications=notifications,
         )
-        request = self._REGISTER(body=draft)
+        request = self._REGISTER(body=typed(draft))
         try:
             return await self._send(request)
         except OutcomeUnknownError:
@@ -185,15 +186,17 @@ class Members(Resource):
     ) -> Member:
         """Change what is given and leave the rest (`bizapp-ncloudchat-membermodify`).
 
-        Safe to repeat, and repeated on its own.
+        The arguments are those of `register`; what is left out keeps its value. Safe to
+        repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
+            ConfigError: The id or an argument's type cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         patch = MemberPatch(
             name=name, profile=profile, custom_field=custom_field, notifications=notifications
         )
-        return await self._send(self._UPDATE(user_id=user_id, body=patch))
+        return await self._send(self._UPDATE(user_id=user_id, body=typed(patch)))
 
     async def delete(self, user_id: str) -> Member:
         """Withdraw a member; `restore` undoes it (`bizapp-ncloudchat-memberdelete`).
@@ -256,7 +259,7 @@ class Members(Resource):
             night=night,
             timezone=timezone,
         )
-        return await self._send(self._SET_NOTIFICATION(user_id=user_id, body=patch))
+        return await self._send(self._SET_NOTIFICATION(user_id=user_id, body=typed(patch)))
 
     async def get_notification(self, user_id: str) -> MemberNotification:
         """Fetch a member's push settings (`bizapp-ncloudchat-notilist`).

@@ -155,7 +155,7 @@ class Endpoint(Generic[T]):
             **ids: One string for each name in the path.
 
         Raises:
-            ConfigError: An id cannot be used, or the body is no valid Unicode.
+            ConfigError: An id cannot be used, or the body is nothing that JSON can hold.
             TypeError: A name of the path has no id, or an id no place in the path.
         """
         if ids.keys() != self._names:
@@ -195,6 +195,8 @@ def _encode(body: object) -> bytes:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
         problem = "the request holds text with a lone surrogate, which is no valid Unicode"
+    except TypeError as error:
+        problem = f"the request holds what JSON cannot: {error}"
     raise ConfigError(problem)
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts
+from ncloudchat_async import Client, Delivery, Endpoint, Event, Pool, Quota, Retry, Timeouts
 from ncloudchat_async.bulk import Outcome, send_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
+from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
+THING = Endpoint("POST", "/new/thing", dict[str, object])
 
 
 def unopened(**options: Any) -> Client:
@@ -98,6 +100,18 @@ CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]
     (lambda c, v: c.tokens.issue("user", expire_days=v), "expire_days must be", ["5", 1.5, 91]),
     (lambda c, v: c.messages.list("1").to_list(v), "limit must be a whole", ["5", -1, 1.5]),
     (lambda c, v: c.friends.request_many(v), "pairs", [5, ["ab"], [("a",)], [("a", "b", "c")]]),
+    (lambda c, v: c.channels.create(v), "name must be a string", [5, None, b"n"]),
+    (lambda c, v: c.channels.create("n", members=v), "members", ["user-1", 5, ["a", 5], [b"a"]]),
+    (lambda c, v: c.channels.create("n", limit=v), "limit: Expected `int`", ["5", 1.5, True]),
+    (lambda c, v: c.channels.update("1", push=v), "push: Expected `bool`", ["no", 0]),
+    (lambda c, v: c.members.register("user", v), "name: Expected `str`", [5, b"n", ["n"]]),
+    (lambda c, v: c.members.register("user", "n", custom_field=v), "custom_field: ", [{"a": 1}]),
+    (lambda c, v: c.members.update("user", notifications=v), "notif", [5, {"push": True}]),
+    (lambda c, v: c.members.update("user", notifications=v), "push", [NotificationPatch(push=5)]),  # type: ignore[arg-type]  # the mistake
+    (lambda c, v: c.members.update("user", profile=v), "profile: Expected `str`", [5]),
+    (lambda c, v: c.members.set_notification("u", token=v), "token: Expected `str", [5, b"t"]),
+    (lambda c, v: c.friends.request("u", "f", message=v), "message: Expected `str`", [5]),
+    (lambda c, v: c.send(THING(body=v)), "what JSON cannot: .*object", [object(), [object()]]),
     (lambda c, v: c.aclose(grace_s=v), "grace_s must be a finite number", ["1", -1, None]),
 ]
 
