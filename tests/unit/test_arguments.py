@@ -106,7 +106,7 @@ CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]
     (lambda c, v: c.channels.update("1", push=v), "push: Expected `bool`", ["no", 0]),
     (lambda c, v: c.members.register("user", v), "name: Expected `str`", [5, b"n", ["n"]]),
     (lambda c, v: c.members.register("user", "n", custom_field=v), "custom_field: ", [{"a": 1}]),
-    (lambda c, v: c.members.update("user", notifications=v), "notif", [5, {"push": True}]),
+    (lambda c, v: c.members.update("user", notifications=v), "notif", [5, {"push": "yes"}]),
     (lambda c, v: c.members.update("user", notifications=v), "push", [NotificationPatch(push=5)]),  # type: ignore[arg-type]  # the mistake
     (lambda c, v: c.members.update("user", profile=v), "profile: Expected `str`", [5]),
     (lambda c, v: c.members.set_notification("u", token=v), "token: Expected `str", [5, b"t"]),
