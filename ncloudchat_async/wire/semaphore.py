@@ -56,31 +56,6 @@ class RateSemaphore:
         store: Where permits come from; None: this process alone.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_asked",
-        "_bulk",
-        "_busy_since",
-        "_closed",
-        "_in_use",
-        "_interactive",
-        "_interval",
-        "_lease",
-        "_leased",
-        "_limit",
-        "_loop",
-        "_now",
-        "_opens_at",
-        "_pace",
-        "_passed",
-        "_paused_until",
-        "_quota",
-        "_reserve",
-        "_soonest",
-        "_timer",
-        "_timer_at",
-    )
-
     def __init__(
         self,
         quota: Quota = DEFAULT_QUOTA,

@@ -323,21 +323,8 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
 
 
-def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
-    """Open a session with a pool of its own."""
-    return aiohttp.ClientSession(
-        connector=_Connector(pool, sockets),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=trust_env,
-    )
-
-
 def check_session(session: object) -> None:
-    """Refuse what is not a session of aiohttp.
-
-    Raises:
-        ConfigError: It is something else.
-    """
+    """Refuse what is not a session of aiohttp, with `ConfigError`."""
     check_type("session", session, aiohttp.ClientSession, "an open aiohttp.ClientSession")
 
 
@@ -414,10 +401,16 @@ async def open_transport(
             base_url, headers, timeouts=timeouts, pool=pool, sockets=sockets
         )
     else:
+        if session is None:
+            used = aiohttp.ClientSession(
+                connector=_Connector(pool, sockets),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=trust_env,
+            )
+        else:
+            used = _session_over(session, trust_env=trust_env)
         transport = AiohttpTransport(
-            _session_of(pool, sockets, trust_env=trust_env)
-            if session is None
-            else _session_over(session, trust_env=trust_env),
+            used,
             base_url,
             headers,
             timeouts=timeouts,
