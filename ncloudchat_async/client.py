@@ -60,26 +60,30 @@ class Client:
     Making one does no I/O and needs no running loop; `async with` opens the pool, and it may
     be opened again later, also in another event loop.
 
+    Calls raise `NcloudChatError` and its children, as `errors` documents; each method names
+    those that are particular to it. A cancelled call gives back what it holds and repeats
+    nothing: a read leaves no trace, a write that was on its way may have been applied.
+
     Args:
         project_id: The project; None: `NCLOUDCHAT_PROJECT_ID` of the environment.
         api_key: Its key, or an async callable that returns it: called when the client
-            opens, and again when the platform refuses the key (rotation). None:
-            `NCLOUDCHAT_API_KEY`.
+            opens, and again when the platform refuses the key (rotation); what it raises
+            when the client opens comes out as it is. None: `NCLOUDCHAT_API_KEY`.
         base_url: Where the platform is, maybe with a path prefix; None:
             `NCLOUDCHAT_BASE_URL`, else the documented address.
-        quota: How much may be sent, and how fast.
-        retry: When failed attempts are repeated.
-        timeouts: How long to wait for what.
-        pool: How connections are kept.
+        quota: How much may be sent, and how fast; the default finds the server's limit.
+        retry: When failed attempts are repeated; the default makes 4 attempts.
+        timeouts: How long to wait for what; the default gives a call 60 s.
+        pool: How connections are kept; the default has one for each call in flight.
         session: An open `aiohttp.ClientSession` to borrow; it is not closed. Its connector,
             proxy, traces and `trust_env` are used, not its headers, cookies, timeouts or
             middlewares; `pool` then has no say over its connections.
-        observer: Is told of attempts, retries, throttles and waits.
+        observer: A plain function that is told of attempts, retries, throttles and waits.
         allow_insecure: Accept plain http beyond this machine: the key travels in the clear.
         trust_env: Use the proxies of the environment.
 
     Raises:
-        ConfigError: Something is missing or cannot be used.
+        ConfigError: Something is missing, of the wrong type or cannot be used.
     """
 
     def __init__(
@@ -200,11 +204,21 @@ class Client:
         return view
 
     def with_priority(self, priority: Priority) -> "Client":
-        """Return a view with another claim on the quota."""
+        """Return a view with another claim on the quota, `interactive` or `bulk`.
+
+        Raises:
+            ConfigError: It is another word.
+        """
         return self.with_options(priority=priority)
 
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
+
+        Args:
+            request: What calling an `Endpoint` gives.
+
+        Returns:
+            An awaitable of the endpoint's value; nothing is sent before it is awaited.
 
         Raises:
             ClientClosedError: The client is not open in this event loop.
@@ -249,8 +263,9 @@ class Client:
         """Open the pool in the running event loop.
 
         Raises:
-            ConfigError: The callable gave something that cannot be a key.
-            ClientClosedError: The client is open already.
+            ConfigError: The callable is not async, or gave something that cannot be a key.
+            ClientClosedError: The client is open already, or the borrowed session is closed
+                or of another event loop.
         """
         await self._core.open()
         return self

@@ -41,12 +41,14 @@ class _Reader(Generic[T]):
         trail: Trail[T],
         limit: int | None,
         operation: str,
+        route: str,
         fingerprint: str,
     ) -> None:
         self._ahead = ahead
         self._trail = trail
         self._left = limit
         self._operation = operation
+        self._route = route
         self._fingerprint = fingerprint
         self._news: Sequence[T] = ()
         self._at = 0
@@ -100,9 +102,13 @@ class _Reader(Generic[T]):
         except NcloudChatError as error:
             error.cursor = self.cursor
             if isinstance(error, PagingError):
-                error.operation = self._operation
-                error.attempts = self._ahead.calls
-                error.elapsed_s = time.monotonic() - self._begun_at
+                error.located(
+                    self._operation,
+                    "GET",
+                    self._route,
+                    attempts=self._ahead.calls,
+                    elapsed_s=time.monotonic() - self._begun_at,
+                )
             raise
         self._news, self._at, self._end = news, 0, len(news)
         if self._left is not None:
@@ -216,7 +222,7 @@ class Pages(Generic[T]):
         cursor: Place to resume at; `offset` must then be left at 0.
         fingerprint: Name of the list, filter and sort; a cursor of another one is refused.
         suggest: Says how many pages to have in flight, for `window="auto"`.
-        route: Path template of the endpoint, for the repr.
+        route: Path template of the endpoint, for errors and the repr.
         sort: What the rows are sorted by, for the repr.
 
     Raises:
@@ -307,7 +313,7 @@ class Pages(Generic[T]):
                 items.extend(page.items)
         return items
 
-    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, str, str]:
+    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, str, str, str]:
         trail = Trail[T](min(self._per_page, limit or self._per_page), self._start)
         window, suggest = self._window, self._suggest
         if window != "auto":
@@ -317,4 +323,4 @@ class Pages(Generic[T]):
         else:
             ramp = Ramp()
             ahead = Ahead(self._fetch, trail, lambda: ramp.window, ramp.page)
-        return ahead, trail, limit, self._operation, self._fingerprint
+        return ahead, trail, limit, self._operation, self._route, self._fingerprint

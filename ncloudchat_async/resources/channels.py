@@ -121,14 +121,18 @@ class Channels(Resource):
             filter: Documented keys: `id`, `name`, `type`, `disabled`; None: all.
             sort: A field, `-` before it for descending; None: `created_at`, which goes out
                 as `createdAt`, as the pages of this list have it (D28).
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: A parameter cannot be used; nothing was sent.
+            ConfigError: A parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(query=query),
@@ -142,7 +146,18 @@ class Channels(Resource):
         )
 
     async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count channels, by asking or, where the platform ignores that, by paging."""
+        """Count channels, by asking or, where the platform ignores that, by paging (D03).
+
+        Args:
+            filter: As in `list`.
+
+        Returns:
+            Their number, 0 or more.
+
+        Raises:
+            ConfigError: The filter is no mapping; nothing was sent.
+            DecodeError: The answer is neither a number nor rows.
+        """
         return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
@@ -163,7 +178,8 @@ class Channels(Resource):
     ) -> Channel:
         """Change what is given and leave the rest (`bizapp-ncloudchat-channelmodify`).
 
-        The arguments are those of `create`. Safe to repeat, and repeated on its own.
+        The arguments are those of `create`; what is left out keeps its value. Safe to
+        repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
             NotFoundError: No channel has this id.

@@ -81,14 +81,18 @@ class Messages(Resource):
             filter: Documented keys: `sender.name` and `content`, where part of the text is
                 enough (D22); None: all.
             sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: The id or a parameter cannot be used; nothing was sent.
+            ConfigError: The id or a parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(channel_id=channel_id, query=query),
