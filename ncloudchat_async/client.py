@@ -1,6 +1,7 @@
 """The client: settings in, resources out; owns the life of the session, sends nothing itself."""
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.bulk import Result, Run, run_many
+from ncloudchat_async.checks import check_callable, check_flag, check_number, check_type
 from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
@@ -58,25 +60,30 @@ class Client:
     Making one does no I/O and needs no running loop; `async with` opens the pool, and it may
     be opened again later, also in another event loop.
 
+    Calls raise `NcloudChatError` and its children, as `errors` documents; each method names
+    those that are particular to it. A cancelled call gives back what it holds and repeats
+    nothing: a read leaves no trace, a write that was on its way may have been applied.
+
     Args:
         project_id: The project; None: `NCLOUDCHAT_PROJECT_ID` of the environment.
         api_key: Its key, or an async callable that returns it: called when the client
-            opens, and again when the platform refuses the key (rotation). None:
-            `NCLOUDCHAT_API_KEY`.
+            opens, and again when the platform refuses the key (rotation); what it raises
+            when the client opens comes out as it is. None: `NCLOUDCHAT_API_KEY`.
         base_url: Where the platform is, maybe with a path prefix; None:
             `NCLOUDCHAT_BASE_URL`, else the documented address.
-        quota: How much may be sent, and how fast.
-        retry: When failed attempts are repeated.
-        timeouts: How long to wait for what.
-        pool: How connections are kept.
-        session: An open `aiohttp.ClientSession` to borrow; it is not closed. `pool` then
-            has no say over its connections.
-        observer: Is told of attempts, retries, throttles and waits.
+        quota: How much may be sent, and how fast; the default finds the server's limit.
+        retry: When failed attempts are repeated; the default makes 4 attempts.
+        timeouts: How long to wait for what; the default gives a call 60 s.
+        pool: How connections are kept; the default has one for each call in flight.
+        session: An open `aiohttp.ClientSession` to borrow; it is not closed. Its connector,
+            proxy, traces and `trust_env` are used, not its headers, cookies, timeouts or
+            middlewares; `pool` then has no say over its connections.
+        observer: A plain function that is told of attempts, retries, throttles and waits.
         allow_insecure: Accept plain http beyond this machine: the key travels in the clear.
         trust_env: Use the proxies of the environment.
 
     Raises:
-        ConfigError: Something is missing or cannot be used.
+        ConfigError: Something is missing, of the wrong type or cannot be used.
     """
 
     def __init__(
@@ -94,17 +101,27 @@ class Client:
         allow_insecure: bool = False,
         trust_env: bool = False,
     ) -> None:
+        key = _key_of(api_key)
+        # From here on no frame of ours holds the key in the clear.
+        del api_key
         for name, option, kind in (
             ("quota", quota, Quota),
             ("retry", retry, Retry),
             ("timeouts", timeouts, Timeouts),
             ("pool", pool, Pool),
         ):
-            if not isinstance(option, kind):
-                raise ConfigError(f"{name} takes a {kind.__name__}(...), not {option!r}")
-        key = _key_of(api_key)
-        # From here on no frame of ours holds the key in the clear.
-        del api_key
+            check_type(name, option, kind, f"a {kind.__name__}(...)")
+        check_flag("allow_insecure", allow_insecure)
+        check_flag("trust_env", trust_env)
+        if observer is not None:
+            check_callable("observer", observer, "a function of one Event")
+            if inspect.iscoroutinefunction(observer):
+                raise ConfigError("observer takes a plain function: nobody awaits an async one")
+        if session is not None:
+            # Whoever has a session has loaded aiohttp, so this costs no import.
+            from ncloudchat_async.wire.transport import check_session  # noqa: PLC0415
+
+            check_session(session)
         self._core: Final = _Core(
             project_id=_checked_project(project_id),
             key=_checked_key(key),
@@ -187,11 +204,21 @@ class Client:
         return view
 
     def with_priority(self, priority: Priority) -> "Client":
-        """Return a view with another claim on the quota."""
+        """Return a view with another claim on the quota, `interactive` or `bulk`.
+
+        Raises:
+            ConfigError: It is another word.
+        """
         return self.with_options(priority=priority)
 
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
+
+        Args:
+            request: What calling an `Endpoint` gives.
+
+        Returns:
+            An awaitable of the endpoint's value; nothing is sent before it is awaited.
 
         Raises:
             ClientClosedError: The client is not open in this event loop.
@@ -224,7 +251,9 @@ class Client:
             `item`, `value` and `error`; leaving its block early cancels what is in flight.
 
         Raises:
-            ConfigError: `max_in_flight` is less than 1.
+            ConfigError: `function` cannot be called, `items` cannot be iterated over, or
+                `max_in_flight` is less than 1. Reading the run raises it when `function`
+                turns out not to be async: after it was called for the first items.
         """
         if max_in_flight is None:
             max_in_flight = self.quota.max_in_flight
@@ -234,8 +263,9 @@ class Client:
         """Open the pool in the running event loop.
 
         Raises:
-            ConfigError: The callable gave something that cannot be a key.
-            ClientClosedError: The client is open already.
+            ConfigError: The callable is not async, or gave something that cannot be a key.
+            ClientClosedError: The client is open already, or the borrowed session is closed
+                or of another event loop.
         """
         await self._core.open()
         return self
@@ -255,14 +285,24 @@ class Client:
         Calls that wait for quota end with `ClientClosedError`.
 
         Args:
-            grace_s: Seconds that running calls get to end.
+            grace_s: Seconds that running calls get to end; 5 is longer than most calls take.
+
+        Raises:
+            ClientClosedError: The client was opened in another event loop that still runs.
+            ConfigError: The grace is no number of seconds.
         """
+        check_number("grace_s", grace_s, zero=True)
         await self._core.close(grace_s)
 
     def __repr__(self) -> str:
-        """Show where calls go, never the key."""
-        state = "open" if self._core.is_open else "closed"
-        return f"<Client project_id={self.project_id!r} base_url={self.base_url!r} {state}>"
+        """Show where calls go, and how; never the key."""
+        options = self.options
+        return (
+            f"<Client {'open' if self._core.is_open else 'closed'} project_id={self.project_id!r} "
+            f"base_url={self.base_url!r} priority={options.priority!r} "
+            f"deadline_s={options.deadline_s} rate={self.quota.rate} "
+            f"max_in_flight={self.quota.max_in_flight}>"
+        )
 
     def __reduce__(self) -> str:
         """Refuse to be pickled: connections and keys stay in their process."""

@@ -111,7 +111,7 @@ def _rebuild(
 
 
 class ConfigError(NcloudChatError, ValueError):
-    """Settings, an option or an id cannot be used; nothing was sent."""
+    """Settings, an argument or an id cannot be used; nothing was sent for it."""
 
 
 class ClientClosedError(NcloudChatError):

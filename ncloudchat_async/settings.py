@@ -1,13 +1,13 @@
 """Decides every knob, its default, unit and reason; never reads a file or opens anything."""
 
 import ipaddress
-import math
 import re
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from ncloudchat_async.checks import check_flag, check_number, check_text, check_type, check_whole
 from ncloudchat_async.errors import ConfigError
 
 __all__ = [
@@ -26,14 +26,6 @@ DEFAULT_BASE_URL: Final = "https://dashboard-api.ncloudchat.naverncp.com"
 
 Priority = Literal["interactive", "bulk"]
 """`interactive` calls overtake `bulk` ones, which still get at least a tenth of the grants."""
-
-
-def _positive(name: str, value: float | None, *, zero: bool = False) -> None:
-    if value is None:
-        return
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        least = "0 or more" if zero else "more than 0"
-        raise ConfigError(f"{name} must be a finite number, {least}, not {value!r}")
 
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +51,11 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse limits that make no sense."""
-        _positive("Quota.rate", self.rate)
-        _positive("Quota.max_wait_s", self.max_wait_s, zero=True)
-        if self.burst < 1:
-            raise ConfigError(f"Quota.burst must be 1 or more, not {self.burst!r}")
-        if self.max_in_flight < 1:
-            raise ConfigError(f"Quota.max_in_flight must be 1 or more, not {self.max_in_flight!r}")
+        check_number("Quota.rate", self.rate, optional=True)
+        check_whole("Quota.burst", self.burst, 1)
+        check_whole("Quota.max_in_flight", self.max_in_flight, 1)
+        check_number("Quota.max_wait_s", self.max_wait_s, zero=True, optional=True)
+        check_flag("Quota.adaptive", self.adaptive)
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +82,11 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        if self.max_attempts < 1:
-            raise ConfigError(f"Retry.max_attempts must be 1 or more, not {self.max_attempts!r}")
-        _positive("Retry.base_s", self.base_s, zero=True)
-        _positive("Retry.max_sleep_s", self.max_sleep_s, zero=True)
-        _positive("Retry.max_retry_after_s", self.max_retry_after_s, zero=True)
-        _positive("Retry.budget", self.budget, zero=True)
+        check_whole("Retry.max_attempts", self.max_attempts, 1)
+        check_number("Retry.base_s", self.base_s, zero=True)
+        check_number("Retry.max_sleep_s", self.max_sleep_s, zero=True)
+        check_number("Retry.max_retry_after_s", self.max_retry_after_s, zero=True)
+        check_number("Retry.budget", self.budget, zero=True)
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,9 +105,9 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse bounds that are no bounds."""
-        _positive("Timeouts.connect_s", self.connect_s)
-        _positive("Timeouts.read_s", self.read_s)
-        _positive("Timeouts.deadline_s", self.deadline_s)
+        check_number("Timeouts.connect_s", self.connect_s, optional=True)
+        check_number("Timeouts.read_s", self.read_s, optional=True)
+        check_number("Timeouts.deadline_s", self.deadline_s, optional=True)
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,14 +129,10 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        if self.max_connections is not None and self.max_connections < 1:
-            raise ConfigError(
-                f"Pool.max_connections must be 1 or more, or None, not {self.max_connections!r}"
-            )
-        _positive("Pool.keepalive_s", self.keepalive_s, zero=True)
-        _positive("Pool.dns_cache_s", self.dns_cache_s, zero=True)
-        if self.max_body_bytes < 1:
-            raise ConfigError(f"Pool.max_body_bytes must be 1 or more, not {self.max_body_bytes!r}")
+        check_whole("Pool.max_connections", self.max_connections, 1, optional=True)
+        check_number("Pool.keepalive_s", self.keepalive_s, zero=True)
+        check_number("Pool.dns_cache_s", self.dns_cache_s, zero=True)
+        check_whole("Pool.max_body_bytes", self.max_body_bytes, 1)
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,9 +144,10 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
-        _positive("deadline_s", self.deadline_s)
-        if self.priority not in ("interactive", "bulk"):
+        check_number("deadline_s", self.deadline_s, optional=True)
+        if self.priority not in get_args(Priority):
             raise ConfigError(f"priority must be 'interactive' or 'bulk', not {self.priority!r}")
+        check_type("retry", self.retry, Retry, "a Retry(...)")
 
 
 def check_base_url(url: str, *, allow_insecure: bool) -> str:
@@ -174,6 +161,7 @@ def check_base_url(url: str, *, allow_insecure: bool) -> str:
         ConfigError: It cannot be a base URL. The text never repeats it, since it may hold
             credentials.
     """
+    check_text("base_url", url)
     try:
         parts = urlsplit(url)
         problem = _problem_of(parts, url, allow_insecure=allow_insecure)

@@ -1,6 +1,5 @@
 """Decides what becomes of every delivery of a job: sent, failed, unknown or skipped."""
 
-import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, get_args
@@ -11,9 +10,21 @@ import msgspec
 from ncloudchat_async.bulk.fanout import Run, Take
 from ncloudchat_async.bulk.lanes import Lanes
 from ncloudchat_async.bulk.reconcile import Listed
+from ncloudchat_async.checks import check_flag, check_number, check_text, check_whole
 from ncloudchat_async.errors import Applied, ConfigError, NcloudChatError
 
-__all__ = ["Delivery", "Job", "Mode", "Outcome", "Report", "Rules", "SendOne", "Status"]
+__all__ = [
+    "Delivery",
+    "Job",
+    "Mode",
+    "Outcome",
+    "Report",
+    "Rules",
+    "SendOne",
+    "Status",
+    "check_delivery",
+    "check_storable",
+]
 
 Mode = Literal["reconcile", "at_most_once", "at_least_once"]
 """What to do with a message of which nobody knows whether it arrived."""
@@ -56,12 +67,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse a mode that nobody knows, and limits that make no sense."""
         if self.mode not in get_args(Mode):
             raise ConfigError(f"mode must be one of {get_args(Mode)}, not {self.mode!r}")
-        if self.max_in_flight < 1:
-            raise ConfigError(f"max_in_flight must be 1 or more, not {self.max_in_flight!r}")
-        if self.max_failures is not None and self.max_failures < 1:
-            raise ConfigError(f"max_failures must be 1 or more, not {self.max_failures!r}")
-        if not 0 <= self.settle_s < math.inf:
-            raise ConfigError(f"settle_s must be finite, 0 or more, not {self.settle_s!r}")
+        check_flag("ordered", self.ordered)
+        check_whole("max_in_flight", self.max_in_flight, 1)
+        check_whole("max_failures", self.max_failures, 1, optional=True)
+        check_number("settle_s", self.settle_s, zero=True)
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
@@ -71,6 +80,43 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     content: str
     ref: str | None = None
     """The caller's own name for this delivery, handed back in its `Outcome`."""
+
+
+def check_delivery(item: object, number: int) -> Delivery:
+    """Return an element of a job's input, the `number`th from 0, if it is a delivery.
+
+    Raises:
+        ConfigError: It is something else, or one of its fields is no text.
+    """
+    if not isinstance(item, Delivery):
+        raise ConfigError(
+            f"element {number} of the deliveries is {type(item).__name__}: "
+            "make it a Delivery(channel_id, content)"
+        )
+    if not (
+        type(item.channel_id) is type(item.content) is str
+        and (item.ref is None or type(item.ref) is str)
+    ):
+        check_text(f"channel_id of delivery {number}", item.channel_id)
+        check_text(f"content of delivery {number}", item.content)
+        check_text(f"ref of delivery {number}", item.ref, optional=True)
+    return item
+
+
+def check_storable(item: object, number: int) -> Delivery:
+    """Return a delivery that a journal can hold: see `check_delivery`.
+
+    Raises:
+        ConfigError: It is none, or holds half a character, which no file can.
+    """
+    delivery = check_delivery(item, number)
+    try:
+        f"{delivery.channel_id}{delivery.content}{delivery.ref}".encode()
+    except UnicodeEncodeError:
+        problem = f"delivery {number} holds a lone surrogate, which is no valid Unicode: mend it"
+    else:
+        return delivery
+    raise ConfigError(problem)
 
 
 class Outcome(msgspec.Struct, frozen=True):

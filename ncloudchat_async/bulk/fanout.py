@@ -5,6 +5,7 @@ what a call does. A worker that finds no room for its result reads no further, s
 is never more than `max_in_flight` calls and as many unread results ahead of its reader.
 """
 
+import itertools
 from asyncio import CancelledError, Future, Lock, get_running_loop
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -16,6 +17,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
+from ncloudchat_async.checks import check_callable, check_type, check_whole
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 
 __all__ = ["END", "End", "Result", "Run", "Take", "run_many", "take_from"]
@@ -54,8 +56,7 @@ class Run(Generic[ItemT, OutT]):
         *,
         max_in_flight: int,
     ) -> None:
-        if max_in_flight < 1:
-            raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
+        check_whole("max_in_flight", max_in_flight, 1)
         self._take = take
         self._step = step
         self._limit = max_in_flight
@@ -211,11 +212,27 @@ def wake(future: Future[None]) -> None:
         future.set_result(None)
 
 
-def take_from(items: Iterable[ItemT] | AsyncIterable[ItemT]) -> Take[ItemT]:
-    """Make a `Take` of any iterable; an async one is asked by one worker at a time."""
+def take_from(
+    items: Iterable[ItemT] | AsyncIterable[ItemT],
+    *,
+    name: str = "items",
+    check: Callable[[ItemT, int], ItemT] | None = None,
+) -> Take[ItemT]:
+    """Make a `Take` of any iterable; an async one is asked by one worker at a time.
+
+    Args:
+        items: The input.
+        name: What it is called, for the error.
+        check: Returns an item, whose number from 0 it is told, or raises what is wrong
+            with it.
+
+    Raises:
+        ConfigError: It cannot be iterated over.
+    """
     if isinstance(items, AsyncIterable):
-        return _take_in_turn(items)
-    iterator = iter(items)
+        return _take_in_turn(items, check)
+    check_type(name, items, Iterable, "an iterable or an async iterable")
+    iterator = iter(items) if check is None else map(check, items, itertools.count())
 
     async def take() -> ItemT | End:
         return next(iterator, END)
@@ -223,13 +240,17 @@ def take_from(items: Iterable[ItemT] | AsyncIterable[ItemT]) -> Take[ItemT]:
     return take
 
 
-def _take_in_turn(items: AsyncIterable[ItemT]) -> Take[ItemT]:
+def _take_in_turn(
+    items: AsyncIterable[ItemT], check: Callable[[ItemT, int], ItemT] | None
+) -> Take[ItemT]:
     iterator = aiter(items)
     turn = Lock()  # not anyio's: it costs 6 us where this one costs 0.3
+    numbers = itertools.count()
 
     async def take() -> ItemT | End:
         async with turn:
-            return await anext(iterator, END)
+            item = await anext(iterator, END)
+            return item if check is None or item is END else check(item, next(numbers))
 
     return take
 
@@ -273,13 +294,22 @@ def run_many(
         the calls in flight; `stop()` lets them finish.
 
     Raises:
-        ConfigError: `max_in_flight` is less than 1.
+        ConfigError: `function` cannot be called, `items` cannot be iterated over, or
+            `max_in_flight` is less than 1. Reading the run raises it when `function` turns
+            out not to be async.
     """
+    check_callable("function", function, "an async function of one item")
 
     async def call(item: ItemT) -> Result[ItemT, ValueT]:
         try:
-            return Result(item, await function(item))
+            coming = function(item)
+            if hasattr(coming, "__await__"):
+                return Result(item, await coming)
         except catch as error:
             return Result(item, None, error)
+        raise ConfigError(
+            f"function must be async, it returned {type(coming).__name__}: "
+            "make it `async def`, or return what it calls without `await`"
+        )
 
     return Run(take_from(items), call, max_in_flight=max_in_flight)

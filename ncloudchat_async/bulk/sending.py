@@ -4,10 +4,11 @@ Never promises "exactly once": the platform has no idempotency key, so a lost an
 doubt, and a doubt is either settled by looking or named `unknown`.
 """
 
-import os
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from functools import partial
+from os import PathLike
+from types import NoneType
 
 import anyio
 
@@ -17,10 +18,13 @@ from ncloudchat_async.bulk.delivery import (
     Mode,
     Rules,
     SendOne,
+    check_delivery,
+    check_storable,
 )
 from ncloudchat_async.bulk.fanout import take_from
 from ncloudchat_async.bulk.journaled import JournaledJob
 from ncloudchat_async.bulk.reconcile import Listed, ListNewest
+from ncloudchat_async.checks import check_flag, check_text, check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.journal.view import Binding
 from ncloudchat_async.journal.writer import Connect, JournalWriter
@@ -33,7 +37,7 @@ def send_many(
     list_newest: ListNewest[Listed],
     deliveries: Iterable[Delivery] | AsyncIterable[Delivery] | None,
     *,
-    journal: str | os.PathLike[str] | None = None,
+    journal: str | PathLike[str] | None = None,
     mode: Mode | None = None,
     ordered: bool = False,
     settle_s: float = 90.0,
@@ -60,7 +64,9 @@ def send_many(
         list_newest: Lists a channel's messages, newest first.
         deliveries: Any iterable or async iterable; it may be endless. It is read no further
             ahead than `max_in_flight` (16 times that when `ordered`). None goes on with a
-            journal that holds the whole input.
+            journal that holds the whole input. A list is checked as a whole at the call; what
+            is no `Delivery` later on ends the job as an error of the input does: what came
+            before is sent and comes out, then `ConfigError` is raised and names its number.
         journal: File of the job; created if it is not there. It holds the texts.
         mode: What to do when nobody knows whether a message arrived. `reconcile` (the
             default with a journal) looks for it in its channel after the settle time and
@@ -92,10 +98,15 @@ def send_many(
         journal fails, after the outcomes of what was in flight.
 
     Raises:
-        ConfigError: A limit makes no sense, or only a journal could do what is asked.
+        ConfigError: An option or a listed delivery makes no sense, or only a journal could do
+            what is asked.
     """
+    check_flag("fail_fast", fail_fast)
+    check_flag("plan_first", plan_first)
+    check_text("input_id", input_id, optional=True)
+    check_type("journal", journal, (str, PathLike, NoneType), "the path of a file")
     rules = Rules(
-        mode=mode or ("at_most_once" if journal is None else "reconcile"),
+        mode=("at_most_once" if journal is None else "reconcile") if mode is None else mode,
         ordered=ordered,
         max_in_flight=max_in_flight,
         max_failures=1 if fail_fast else max_failures,
@@ -106,7 +117,14 @@ def send_many(
     )
     if journal is None and (deliveries is None or plan_first):
         raise ConfigError("this needs a journal: journal='job.journal'")
-    take = None if deliveries is None else take_from(deliveries)
+    check = check_delivery if journal is None else check_storable
+    if isinstance(deliveries, list | tuple | dict | set | str):
+        # All at once, while nothing is sent: 0.1 us each.
+        for number, item in enumerate(deliveries):
+            check(item, number)
+    take = None
+    if deliveries is not None:
+        take = take_from(deliveries, name="deliveries", check=check)
     if take is not None and journal is None and rules.mode != "reconcile":
         return Job(send, take, rules)
     opening = partial(

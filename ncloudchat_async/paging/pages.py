@@ -8,6 +8,7 @@ from typing import Generic, Literal, Self, TypeVar
 
 import msgspec
 
+from ncloudchat_async.checks import check_text, check_whole
 from ncloudchat_async.errors import ConfigError, NcloudChatError, PagingError
 from ncloudchat_async.paging.ahead import Ahead, Fetch
 from ncloudchat_async.paging.cursor import Cursor, decode_cursor, encode_cursor
@@ -40,12 +41,14 @@ class _Reader(Generic[T]):
         trail: Trail[T],
         limit: int | None,
         operation: str,
+        route: str,
         fingerprint: str,
     ) -> None:
         self._ahead = ahead
         self._trail = trail
         self._left = limit
         self._operation = operation
+        self._route = route
         self._fingerprint = fingerprint
         self._news: Sequence[T] = ()
         self._at = 0
@@ -99,9 +102,13 @@ class _Reader(Generic[T]):
         except NcloudChatError as error:
             error.cursor = self.cursor
             if isinstance(error, PagingError):
-                error.operation = self._operation
-                error.attempts = self._ahead.calls
-                error.elapsed_s = time.monotonic() - self._begun_at
+                error.located(
+                    self._operation,
+                    "GET",
+                    self._route,
+                    attempts=self._ahead.calls,
+                    elapsed_s=time.monotonic() - self._begun_at,
+                )
             raise
         self._news, self._at, self._end = news, 0, len(news)
         if self._left is not None:
@@ -215,6 +222,8 @@ class Pages(Generic[T]):
         cursor: Place to resume at; `offset` must then be left at 0.
         fingerprint: Name of the list, filter and sort; a cursor of another one is refused.
         suggest: Says how many pages to have in flight, for `window="auto"`.
+        route: Path template of the endpoint, for errors and the repr.
+        sort: What the rows are sorted by, for the repr.
 
     Raises:
         ConfigError: An option or the cursor cannot be used; nothing was sent.
@@ -232,13 +241,15 @@ class Pages(Generic[T]):
         cursor: str | None = None,
         fingerprint: str = "",
         suggest: Callable[[], int] | None = None,
+        route: str = "",
+        sort: str = "",
     ) -> None:
-        _check("per_page", per_page, 1, 100)
-        _check("offset", offset, 0)
+        check_whole("per_page", per_page, 1, 100)
+        check_whole("offset", offset, 0)
         if window != "auto":
-            _check("window", window, 1)
-        if limit is not None:
-            _check("limit", limit, 0)
+            check_whole("window", window, 1, otherwise=", or 'auto'")
+        check_whole("limit", limit, 0, optional=True)
+        check_text("cursor", cursor, optional=True)
         if cursor is not None and offset:
             raise ConfigError("offset and cursor exclude each other: the cursor knows its place")
         self._fetch = fetch
@@ -248,9 +259,25 @@ class Pages(Generic[T]):
         self._limit = limit
         self._fingerprint = fingerprint
         self._suggest = suggest
+        self._route = route
+        self._sort = sort
         self._start = Cursor(offset, offset, ())
         if cursor is not None:
             self._start = decode_cursor(cursor, fingerprint)
+
+    def __repr__(self) -> str:
+        """Show which list is read and how, never ids, the filter's values or rows."""
+        start = self._start
+        shown = {
+            "sort": self._sort or None,
+            "per_page": self._per_page,
+            "window": self._window,
+            "limit": self._limit,
+            "offset": start.position or None,
+            "resumed": bool(start.marks) or None,
+        }
+        options = " ".join(f"{k}={v}" for k, v in shown.items() if v is not None)
+        return f"<Pages {self._operation} {self._route or '?'} {options}>"
 
     def __aiter__(self) -> "ItemIterator[T]":
         return ItemIterator(*self._begin(self._limit))
@@ -274,10 +301,10 @@ class Pages(Generic[T]):
             limit: Items at most, if that is fewer than the `limit` of these pages.
 
         Raises:
-            ConfigError: The limit is negative.
+            ConfigError: The limit is no whole number, or negative.
         """
+        check_whole("limit", limit, 0, optional=True)
         if limit is not None:
-            _check("limit", limit, 0)
             limit = limit if self._limit is None else min(limit, self._limit)
         items: list[T] = []
         most = self._limit if limit is None else limit
@@ -286,7 +313,7 @@ class Pages(Generic[T]):
                 items.extend(page.items)
         return items
 
-    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, str, str]:
+    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, str, str, str]:
         trail = Trail[T](min(self._per_page, limit or self._per_page), self._start)
         window, suggest = self._window, self._suggest
         if window != "auto":
@@ -296,10 +323,4 @@ class Pages(Generic[T]):
         else:
             ramp = Ramp()
             ahead = Ahead(self._fetch, trail, lambda: ramp.window, ramp.page)
-        return ahead, trail, limit, self._operation, self._fingerprint
-
-
-def _check(name: str, value: int, least: int, most: int | None = None) -> None:
-    if value < least or (most is not None and value > most):
-        range_ = f"{least} or more" if most is None else f"from {least} to {most}"
-        raise ConfigError(f"{name} must be {range_}, not {value!r}")
+        return ahead, trail, limit, self._operation, self._route, self._fingerprint

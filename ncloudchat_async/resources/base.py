@@ -1,20 +1,25 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from types import NoneType
 from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.paging import Pages, count_from
 from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
-__all__ = ["Caller", "Filter", "Resource", "Sort", "Window"]
+__all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "typed"]
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=HasId)
+DraftT = TypeVar("DraftT", bound=msgspec.Struct)
 
 Filter = Mapping[str, object]
 """Fields of the answer and the values they must have; all of them, dotted when nested."""
@@ -93,6 +98,7 @@ class Resource:
             limit: Rows to stop after.
             cursor: Where an earlier iteration stopped.
         """
+        check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
         query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
         first = make(query)  # refuses unusable ids now, not at the first page
 
@@ -109,6 +115,8 @@ class Resource:
             limit=limit,
             cursor=cursor,
             fingerprint=first.target,
+            route=first.endpoint.path,
+            sort=query["sort"],
         )
 
     async def _count(
@@ -118,6 +126,7 @@ class Resource:
         filter: Filter | None,  # noqa: A002 - the platform's word
     ) -> int:
         """Ask for the number of rows, and count them if the option was ignored (D03)."""
+        check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
         query = {"filter": _json(filter or {}), "option": _json({"count": True})}
         number = count_from(await self._send(endpoint(query=query)))
         if number is not None:
@@ -130,6 +139,7 @@ class Resource:
     def _sort(self, sort: Sort | None) -> dict[str, str | int]:
         if sort is None:
             sort = "created_at"
+        check_type("sort", sort, (str, Mapping), "a field, such as '-created_at'")
         if not isinstance(sort, str):
             if len(sort) != 1:
                 raise ConfigError("sort takes one field: the platform sorts by one")
@@ -140,6 +150,35 @@ class Resource:
         if field == "created_at":
             field = self._created
         return {field: "-1" if sort.startswith("-") else "1"}
+
+
+def typed(draft: DraftT) -> DraftT:
+    """Return what is to be sent if every field that is set has the type that it says.
+
+    None is passed on wherever it stands: the platform may take it for "nothing".
+
+    Raises:
+        ConfigError: A field has another type.
+    """
+    for name, kind in _fields(type(draft)):
+        value = getattr(draft, name)
+        if value is None or value is UNSET:
+            continue
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            problem = f"{name}: {error}"
+        else:
+            if isinstance(value, msgspec.Struct):
+                typed(value)
+            continue
+        raise ConfigError(problem)
+    return draft
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
 def _json(value: object) -> str:

@@ -1,14 +1,15 @@
 """Channels: rooms that members subscribe to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_text, check_type
 from ncloudchat_async.errors import ConfigError, OutcomeUnknownError
 from ncloudchat_async.models import Channel, ChannelType
 from ncloudchat_async.models.channels import ChannelDraft, ChannelPatch
 from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
+from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
 from ncloudchat_async.wire.endpoint import Endpoint
 
 __all__ = ["Channels"]
@@ -60,7 +61,8 @@ class Channels(Resource):
             image_url: A picture, checked by the platform.
 
         Raises:
-            ConfigError: The name is empty; nothing was sent.
+            ConfigError: The name is empty, or an argument has another type than its own;
+                nothing was sent.
             OutcomeUnknownError: Whether it was created is not known.
         """
         draft = ChannelDraft(
@@ -68,7 +70,7 @@ class Channels(Resource):
             type=type,
             unique_id=unique_id,
             translation=translation,
-            members=members if isinstance(members, UnsetType) else tuple(members),
+            members=_several(members),
             disabled=disabled,
             mutes=mutes,
             push=push,
@@ -77,7 +79,7 @@ class Channels(Resource):
             image_url=image_url,
         )
         try:
-            return await self._send(self._CREATE(body=draft))
+            return await self._send(self._CREATE(body=typed(draft)))
         except OutcomeUnknownError:
             # Absence proves nothing, the call may still be applied: only a find settles it.
             found = await self._find(name, unique_id)
@@ -119,14 +121,18 @@ class Channels(Resource):
             filter: Documented keys: `id`, `name`, `type`, `disabled`; None: all.
             sort: A field, `-` before it for descending; None: `created_at`, which goes out
                 as `createdAt`, as the pages of this list have it (D28).
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: A parameter cannot be used; nothing was sent.
+            ConfigError: A parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(query=query),
@@ -140,7 +146,18 @@ class Channels(Resource):
         )
 
     async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count channels, by asking or, where the platform ignores that, by paging."""
+        """Count channels, by asking or, where the platform ignores that, by paging (D03).
+
+        Args:
+            filter: As in `list`.
+
+        Returns:
+            Their number, 0 or more.
+
+        Raises:
+            ConfigError: The filter is no mapping; nothing was sent.
+            DecodeError: The answer is neither a number nor rows.
+        """
         return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
@@ -161,18 +178,20 @@ class Channels(Resource):
     ) -> Channel:
         """Change what is given and leave the rest (`bizapp-ncloudchat-channelmodify`).
 
-        The arguments are those of `create`. Safe to repeat, and repeated on its own.
+        The arguments are those of `create`; what is left out keeps its value. Safe to
+        repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
             NotFoundError: No channel has this id.
-            ConfigError: The name is empty; nothing was sent.
+            ConfigError: The name is empty, or an argument has another type than its own;
+                nothing was sent.
         """
         patch = ChannelPatch(
             name=name if isinstance(name, UnsetType) else _named(name),
             type=type,
             unique_id=unique_id,
             translation=translation,
-            members=members if isinstance(members, UnsetType) else tuple(members),
+            members=_several(members),
             disabled=disabled,
             mutes=mutes,
             push=push,
@@ -180,7 +199,7 @@ class Channels(Resource):
             link_url=link_url,
             image_url=image_url,
         )
-        return await self._send(self._UPDATE(channel_id=channel_id, body=patch))
+        return await self._send(self._UPDATE(channel_id=channel_id, body=typed(patch)))
 
     async def delete(self, channel_id: str) -> Channel:
         """Delete a channel and return it as it was (`bizapp-ncloudchat-channeldelete`).
@@ -194,7 +213,17 @@ class Channels(Resource):
         return await self._send(self._DELETE(channel_id=channel_id, absent=Channel(id=channel_id)))
 
 
+def _several(members: Sequence[str] | UnsetType) -> tuple[str, ...] | UnsetType:
+    if isinstance(members, UnsetType):
+        return members
+    if isinstance(members, str):
+        raise ConfigError("members takes the ids of users, such as ['user-1'], not one string")
+    check_type("members", members, Iterable, "the ids of users")
+    return tuple(members)
+
+
 def _named(name: str) -> str:
+    check_text("name", name)
     if not name or name.isspace():
         raise ConfigError("a channel needs a name")
     return name

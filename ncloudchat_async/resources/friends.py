@@ -4,13 +4,16 @@ from collections.abc import Iterable
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 from ncloudchat_async.models.friends import FriendDraft, FriendPair
-from ncloudchat_async.resources.base import Resource
+from ncloudchat_async.resources.base import Resource, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["Friends"]
+
+_IDS = 2
 
 
 class Friends(Resource):
@@ -46,7 +49,7 @@ class Friends(Resource):
         """
         pair = _pair(user_id, friend_id)
         draft = FriendDraft(user_id=pair.user_id, friend_id=pair.friend_id, message=message)
-        return await self._send(self._REQUEST(body=draft))
+        return await self._send(self._REQUEST(body=typed(draft)))
 
     async def request_many(self, pairs: Iterable[tuple[str, str]]) -> FriendshipReceipt:
         """Send several friend requests in one call (`…-friendshipmultiple`).
@@ -58,10 +61,18 @@ class Friends(Resource):
             pairs: `(user_id, friend_id)` of each request, at least one.
 
         Raises:
-            ConfigError: There is no pair, or an id cannot be used; nothing was sent.
+            ConfigError: There is no pair, one is none, or an id cannot be used; nothing was
+                sent.
             OutcomeUnknownError: Whether they were requested is not known.
         """
-        body = [_pair(user_id, friend_id) for user_id, friend_id in pairs]
+        check_type("pairs", pairs, Iterable, "an iterable of (user_id, friend_id)")
+        body: list[FriendPair] = []
+        for pair in pairs:
+            # Never "ab" for "a" and "b".
+            check_type("each of the pairs", pair, (tuple, list), "(user_id, friend_id)")
+            if len(pair) != _IDS:
+                raise ConfigError(f"each of the pairs is (user_id, friend_id), not {len(pair)} ids")
+            body.append(_pair(*pair))
         if not body:
             raise ConfigError("request_many needs at least one pair of ids")
         return await self._send(self._REQUEST_MANY(body=body))

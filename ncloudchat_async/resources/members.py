@@ -14,7 +14,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
 from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
+from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["Members"]
@@ -80,7 +80,8 @@ class Members(Resource):
                 platform's own examples break it with e-mail addresses (D10).
 
         Raises:
-            ConfigError: The id or name cannot be used; nothing was sent.
+            ConfigError: The id, the name or an argument's type cannot be used; nothing was
+                sent.
             ConflictError: The id is taken, maybe by a withdrawn member: `restore` that one.
             OutcomeUnknownError: Whether it was registered is not known.
         """
@@ -99,7 +100,7 @@ class Members(Resource):
             custom_field=custom_field,
             notifications=notifications,
         )
-        request = self._REGISTER(body=draft)
+        request = self._REGISTER(body=typed(draft))
         try:
             return await self._send(request)
         except OutcomeUnknownError:
@@ -150,14 +151,18 @@ class Members(Resource):
             filter: Documented keys: `id`, `name`, `online`; `{"deleted": False}` leaves
                 withdrawn members out; None: all.
             sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: A parameter cannot be used; nothing was sent.
+            ConfigError: A parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(query=query),
@@ -171,7 +176,18 @@ class Members(Resource):
         )
 
     async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count members, by asking or, where the platform ignores that, by paging."""
+        """Count members, by asking or, where the platform ignores that, by paging (D03).
+
+        Args:
+            filter: As in `list`.
+
+        Returns:
+            Their number, 0 or more.
+
+        Raises:
+            ConfigError: The filter is no mapping; nothing was sent.
+            DecodeError: The answer is neither a number nor rows.
+        """
         return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
@@ -185,15 +201,17 @@ class Members(Resource):
     ) -> Member:
         """Change what is given and leave the rest (`bizapp-ncloudchat-membermodify`).
 
-        Safe to repeat, and repeated on its own.
+        The arguments are those of `register`; what is left out keeps its value. Safe to
+        repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
+            ConfigError: The id or an argument's type cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         patch = MemberPatch(
             name=name, profile=profile, custom_field=custom_field, notifications=notifications
         )
-        return await self._send(self._UPDATE(user_id=user_id, body=patch))
+        return await self._send(self._UPDATE(user_id=user_id, body=typed(patch)))
 
     async def delete(self, user_id: str) -> Member:
         """Withdraw a member; `restore` undoes it (`bizapp-ncloudchat-memberdelete`).
@@ -256,7 +274,7 @@ class Members(Resource):
             night=night,
             timezone=timezone,
         )
-        return await self._send(self._SET_NOTIFICATION(user_id=user_id, body=patch))
+        return await self._send(self._SET_NOTIFICATION(user_id=user_id, body=typed(patch)))
 
     async def get_notification(self, user_id: str) -> MemberNotification:
         """Fetch a member's push settings (`bizapp-ncloudchat-notilist`).

@@ -1,12 +1,12 @@
 """Messages: what is said in channels."""
 
-import contextlib
 import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from datetime import datetime
 
 from ncloudchat_async import bulk
 from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
+from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft
@@ -41,12 +41,13 @@ class Messages(Resource):
             content: The text; how long it may be is a setting of the project.
 
         Raises:
-            ConfigError: The id cannot be used, or the text is empty; nothing was sent.
+            ConfigError: The id cannot be used, or the content is no text, or is empty;
+                nothing was sent.
             NotFoundError: No channel has this id.
             OutcomeUnknownError: Whether it was sent is not known.
         """
-        if not content:
-            raise ConfigError("a message needs content")
+        if type(content) is not str or not content:
+            content = _spoken(content)
         return await self._send(
             self._SEND(channel_id=channel_id, body=MessageDraft(content=content))
         )
@@ -80,14 +81,18 @@ class Messages(Resource):
             filter: Documented keys: `sender.name` and `content`, where part of the text is
                 enough (D22); None: all.
             sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: The id or a parameter cannot be used; nothing was sent.
+            ConfigError: The id or a parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(channel_id=channel_id, query=query),
@@ -131,7 +136,9 @@ class Messages(Resource):
                     print(result.item, result.value or result.error)
 
         The platform sorts by whole seconds, so one row more is read than asked for, and more
-        where several share the second: the newest come first by `sort_id`.
+        where several share the second: the newest come first by `sort_id`. That is one
+        request for a channel with `n` below 100: a page shorter than asked is taken for the
+        whole channel, where `list` would ask again to be sure of the end.
 
         Args:
             channel_ids: Which channels; read no further ahead than needed.
@@ -143,26 +150,27 @@ class Messages(Resource):
             the channel's id, `value` its messages or None, `error` why there are none.
 
         Raises:
-            ConfigError: `n` is less than 1; nothing was sent.
+            ConfigError: `n` is less than 1, or the ids are one string; nothing was sent.
         """
-        if n < 1:
-            raise ConfigError(f"n must be 1 or more, not {n!r}")
+        check_whole("n", n, 1)
+        if isinstance(channel_ids, str):
+            raise ConfigError("channel_ids takes the ids of several channels, not one string")
 
         async def newest(channel_id: str) -> Sequence[Message]:
             rows: list[Message] = []
-            pages = self.list(channel_id, sort="-created_at", per_page=min(n + 1, 100))
-            async with contextlib.aclosing(aiter(pages)) as messages:
-                async for message in messages:
-                    if len(rows) >= n and message.created_at != rows[-1].created_at:
+            asked = min(n + 1, 100)
+            async with self.list(channel_id, sort="-created_at", per_page=asked).pages() as pages:
+                async for page in pages:
+                    rows.extend(page.items)
+                    if len(rows) < asked or (
+                        len(rows) > n and rows[-1].created_at != rows[n - 1].created_at
+                    ):
                         break
-                    rows.append(message)
+            tied = [row for row in rows[n:] if row.created_at == rows[n - 1].created_at]
             # Stable, so rows without a readable sort_id keep the platform's order.
-            rows.sort(key=_age)
-            return rows[:n]
+            return sorted(rows[:n] + tied, key=_age)[:n]
 
-        return run_many(
-            newest, channel_ids, max_in_flight=max_in_flight or self._chat.quota.max_in_flight
-        )
+        return run_many(newest, channel_ids, max_in_flight=self._at_once(max_in_flight))
 
     def send_many(
         self,
@@ -195,7 +203,10 @@ class Messages(Resource):
 
         Args:
             deliveries: What goes where. None goes on with a journal that holds the whole
-                input (`plan_first`).
+                input (`plan_first`). A list is checked as a whole before anything is sent;
+                what is no `Delivery` in any other input ends the job when it is reached:
+                what came before is sent and its outcomes come out, then `ConfigError` is
+                raised and names its number. With a journal the repaired input goes on there.
             journal: File of the job, made when it is not there, readable by its owner
                 only. It holds the texts, never the key.
             mode: What to do when nobody knows whether a message arrived. `reconcile` (the
@@ -220,7 +231,7 @@ class Messages(Resource):
             anything is sent, and `JournalError` when the journal fails on the way.
 
         Raises:
-            ConfigError: An option makes no sense; nothing was sent.
+            ConfigError: An option or a listed delivery makes no sense; nothing was sent.
         """
         behind = Messages(self._chat.with_priority("bulk"))
         return bulk.send_many(
@@ -231,7 +242,7 @@ class Messages(Resource):
             mode=mode,
             ordered=ordered,
             settle_s=settle_s,
-            max_in_flight=max_in_flight or self._chat.quota.max_in_flight,
+            max_in_flight=self._at_once(max_in_flight),
             max_failures=max_failures,
             fail_fast=fail_fast,
             plan_first=plan_first,
@@ -273,11 +284,15 @@ class Messages(Resource):
             `unknown` (several fit, or writer or time are not given).
 
         Raises:
-            ConfigError: The id cannot be used, or `since` has no time zone.
+            ConfigError: The id or text cannot be used, or `since` has no time zone.
             NcloudChatError: The channel cannot be read.
         """
+        check_type("since", since, datetime, "an aware datetime, such as datetime.now(UTC)")
         if since.tzinfo is None:
             raise ConfigError("since must be an aware datetime, such as datetime.now(UTC)")
+        check_text("content", content)
+        check_text("sender_id", sender_id, optional=True)
+        check_number("settle_s", settle_s, zero=True)
         check_id("channel_id", channel_id)
         return await bulk.find_sent(
             self._newest,
@@ -288,8 +303,19 @@ class Messages(Resource):
             settle_s=settle_s,
         )
 
+    def _at_once(self, max_in_flight: int | None) -> int:
+        return self._chat.quota.max_in_flight if max_in_flight is None else max_in_flight
+
     def _newest(self, channel_id: str) -> Pages[Message]:
         return self.list(channel_id, sort="-created_at")
+
+
+def _spoken(content: str) -> str:
+    """Refuse what is no text or an empty one; make a plain string of one of another kind."""
+    check_text("content", content)
+    if not content:
+        raise ConfigError("a message needs content")
+    return str.__str__(content)
 
 
 def _age(message: Message) -> int:

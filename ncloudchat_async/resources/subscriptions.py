@@ -30,14 +30,18 @@ class Subscriptions(Resource):
         Args:
             filter: Documented keys: `channel_id`, `user_id`, `online`; None: all.
             sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100.
-            offset: Rows to skip.
-            window: Pages in flight.
-            limit: Rows to stop after; None: all.
-            cursor: Where an earlier iteration stopped.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
 
         Raises:
-            ConfigError: A parameter cannot be used; nothing was sent.
+            ConfigError: A parameter is of the wrong type or range; nothing was sent.
         """
         return self._pages(
             lambda query: self._LIST(query=query),
@@ -51,5 +55,16 @@ class Subscriptions(Resource):
         )
 
     async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count subscriptions, by asking or, where the platform ignores that, by paging."""
+        """Count subscriptions, by asking or, where the platform ignores that, by paging (D03).
+
+        Args:
+            filter: As in `list`.
+
+        Returns:
+            Their number, 0 or more.
+
+        Raises:
+            ConfigError: The filter is no mapping; nothing was sent.
+            DecodeError: The answer is neither a number nor rows.
+        """
         return await self._count(self._COUNT, self.list(filter=filter), filter)

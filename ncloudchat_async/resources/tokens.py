@@ -1,6 +1,6 @@
 """Tokens that members log in with."""
 
-from ncloudchat_async.errors import ConfigError
+from ncloudchat_async.checks import check_flag, check_whole
 from ncloudchat_async.models import Token
 from ncloudchat_async.resources.base import Resource
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
@@ -31,8 +31,8 @@ class Tokens(Resource):
             ConfigError: The id or the number of days cannot be used; nothing was sent.
         """
         check_id("user_id", user_id)
-        if not 1 <= expire_days <= _MAX_DAYS:
-            raise ConfigError(f"expire_days must be 1 to {_MAX_DAYS}, not {expire_days!r}")
+        check_whole("expire_days", expire_days, 1, _MAX_DAYS)
+        check_flag("in_body", in_body)
         if in_body:
             return await self._send(self._ISSUE(body={"id": user_id, "expireDay": expire_days}))
         return await self._send(self._ISSUE(query={"id": user_id, "expireDay": str(expire_days)}))

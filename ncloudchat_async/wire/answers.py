@@ -91,6 +91,12 @@ _HINTS: Final = {
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.S)
 # msgspec quotes what came in these marks, and its own words in others.
 _QUOTED: Final = re.compile(r"'.*'", re.S)
+# A pair of surrogate escapes, or a lone one (group 2), behind a whole number of escaped
+# backslashes. Tried only where a backslash run begins, so no body takes more than one pass.
+_SURROGATES: Final = re.compile(
+    rb"(?<!\\)((?:\\\\)*+)(?:\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Each bracket as a signed byte: how many levels it goes down."""
@@ -171,6 +177,8 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) ->
             applied="unknown" if response.status == 303 else "no",
         )
     answer, readable = _parse(response.body)
+    if not readable and (mended := _without_lone_surrogates(response.body)) != response.body:
+        return decode(endpoint, Response(response.status, response.headers, mended), secret=secret)
     failure = _failure(endpoint, response, answer, secret)
     if failure is not None:
         raise failure
@@ -221,6 +229,18 @@ def _parse(body: bytes) -> tuple[Any, bool]:
         return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8)), True
     except _UNREADABLE:
         return None, False
+
+
+def _without_lone_surrogates(body: bytes) -> bytes:
+    r"""Put U+FFFD in the place of each escape that is half a character, such as `\ud83d` alone.
+
+    Platforms that cut texts by UTF-16 units send these (RFC 8259 section 8.2 lets them), and
+    the decoder refuses the whole page for one. Nothing else is touched: neither numbers,
+    nor repeated keys, nor the rows of an export.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _SURROGATES.sub(lambda m: m[1] + b"\\ufffd" if m[2] else m[0], body)
 
 
 def _follow(answer: Any, path: str) -> tuple[Any, bool]:

@@ -39,7 +39,9 @@ class Secret:
 
     def problem(self) -> str | None:
         """Tell why this cannot be sent as a header value, without showing it."""
-        value = self._value
+        value: object = self._value
+        if not isinstance(value, str):
+            return "is not a string"
         if not value or value.isspace():
             return "is empty"
         if value != value.strip():
@@ -124,7 +126,11 @@ class KeyRing:
             return self.key != refused
 
     async def _ask(self, source: KeySource) -> Secret:
-        key = Secret(await source())
+        coming: object = source()
+        if not isinstance(coming, Awaitable):
+            del coming  # perhaps the key, which no frame may show
+            raise ConfigError("the api_key callable must be async: make it `async def`")
+        key = Secret(await coming)
         problem = key.problem()
         if problem:
             raise ConfigError(f"the api_key that the callable returned {problem}")

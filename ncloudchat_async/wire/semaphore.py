@@ -56,31 +56,6 @@ class RateSemaphore:
         store: Where permits come from; None: this process alone.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_asked",
-        "_bulk",
-        "_busy_since",
-        "_closed",
-        "_in_use",
-        "_interactive",
-        "_interval",
-        "_lease",
-        "_leased",
-        "_limit",
-        "_loop",
-        "_now",
-        "_opens_at",
-        "_pace",
-        "_passed",
-        "_paused_until",
-        "_quota",
-        "_reserve",
-        "_soonest",
-        "_timer",
-        "_timer_at",
-    )
-
     def __init__(
         self,
         quota: Quota = DEFAULT_QUOTA,
@@ -111,6 +86,16 @@ class RateSemaphore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+
+    def __repr__(self) -> str:
+        """Show slots, queue, pace and pause at this moment."""
+        rate = "any rate" if self.rate is None else f"{self.rate:.4g}/s"
+        pause_s = self._paused_until - self._now()
+        paused = f", paused for {pause_s:.2g} s" if pause_s > 0 else ""
+        return (
+            f"<RateSemaphore {self._in_use}/{self._limit} in use, {self.waiting} waiting, "
+            f"{rate}{paused}{', closed' if self._closed else ''}>"
+        )
 
     @property
     def in_use(self) -> int:

@@ -23,6 +23,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from ncloudchat_async.about import __version__
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import (
     BodyTooLargeError,
     ClientClosedError,
@@ -42,6 +43,7 @@ __all__ = [
     "Sockets",
     "Transport",
     "Watch",
+    "check_session",
     "connecting_s",
     "open_transport",
     "owned",
@@ -93,9 +95,9 @@ class Transport(Protocol):
 class AiohttpTransport:
     """Attempts through the public interface of an `aiohttp.ClientSession`.
 
-    Of a borrowed session only the connector, the trace configurations and `trust_env` are
-    used: its cookies, headers, timeouts, middlewares and `raise_for_status` are meant for
-    others. Nothing of it is changed or closed.
+    Of a borrowed session only the connector, the proxy, the trace configurations and
+    `trust_env` are used: its cookies, headers, timeouts, middlewares and `raise_for_status`
+    are meant for others. Nothing of it is changed or closed.
     """
 
     def __init__(
@@ -321,13 +323,9 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
 
 
-def _session_of(pool: Pool, sockets: Sockets, *, trust_env: bool) -> aiohttp.ClientSession:
-    """Open a session with a pool of its own."""
-    return aiohttp.ClientSession(
-        connector=_Connector(pool, sockets),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=trust_env,
-    )
+def check_session(session: object) -> None:
+    """Refuse what is not a session of aiohttp, with `ConfigError`."""
+    check_type("session", session, aiohttp.ClientSession, "an open aiohttp.ClientSession")
 
 
 def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohttp.ClientSession:
@@ -346,6 +344,9 @@ def _session_over(borrowed: aiohttp.ClientSession, *, trust_env: bool) -> aiohtt
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
             trace_configs=borrowed.trace_configs,
+            # They have no public name, and a proxy must not be passed by.
+            proxy=getattr(borrowed, "_default_proxy", None),
+            proxy_auth=getattr(borrowed, "_default_proxy_auth", None),
         )
     except RuntimeError:
         problem = "the borrowed session belongs to another event loop"
@@ -400,10 +401,16 @@ async def open_transport(
             base_url, headers, timeouts=timeouts, pool=pool, sockets=sockets
         )
     else:
+        if session is None:
+            used = aiohttp.ClientSession(
+                connector=_Connector(pool, sockets),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=trust_env,
+            )
+        else:
+            used = _session_over(session, trust_env=trust_env)
         transport = AiohttpTransport(
-            _session_of(pool, sockets, trust_env=trust_env)
-            if session is None
-            else _session_over(session, trust_env=trust_env),
+            used,
             base_url,
             headers,
             timeouts=timeouts,

@@ -454,7 +454,8 @@ for _name, _body in {
     "huge_exponent": b'{"id":"1","size":1e999999,"thing":{"id":"1","size":1e999999}}',
     "nan": b'{"id":"1","size":NaN,"thing":{"id":"1","size":NaN}}',
     "infinity": b'{"id":"1","size":-Infinity,"thing":{"id":"1","size":-Infinity}}',
-    "lone_surrogate": rb'{"id":"\ud800","thing":{"id":"\ud800"}}',
+    "half_escape": rb'{"id":"\ud8","thing":{"id":"\ud8"}}',
+    "lone_surrogate": rb'{"id":"1","x":"\ud800","thing":{"id":"1","x":"\ud800"}}',
     "nul": b"\x00" * 100,
     "many_quotes": b'{"id":' + rb"\"" * 200_000,
 }.items():

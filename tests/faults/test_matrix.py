@@ -110,7 +110,7 @@ TABLE: dict[str, Row | tuple[Row, ...]] = {
         [
             "fine", "closed_at_reuse", "closed_after_answer", "second_answer",
             "late_second_answer", "chunked", "interim", "until_closed", "set_cookie", "bom",
-            "zipped", "deflated", "unknown_encoding",
+            "zipped", "deflated", "unknown_encoding", "lone_surrogate",
         ],
         FINE,
     ),
@@ -132,7 +132,7 @@ TABLE: dict[str, Row | tuple[Row, ...]] = {
             "empty_200", "status_204", "number", "text", "true", "list_for_object", "no_id",
             "id_of_wrong_type", "bad_utf8", "bad_utf8_skipped", "deep", "deep_in_object",
             "deep_skipped", "huge_integer", "huge_exponent", "nan", "infinity",
-            "lone_surrogate", "nul", "many_quotes",
+            "half_escape", "nul", "many_quotes",
         ],
         UNREADABLE,
     ),

@@ -69,6 +69,14 @@ def test_construction_needs_no_loop_and_shows_no_key() -> None:
     """A client can be a module-level constant, and its repr can be logged."""
     chat = Client("project", "sesame")
     assert "sesame" not in repr(chat)
+    view = chat.with_options(priority="bulk", deadline_s=None)
+    for words in ("closed", "'project'", "https://", "priority='bulk'", "deadline_s=None"):
+        assert words in repr(view)
+    pages = chat.messages.list("room-7", filter={"content": "psst"}, sort="-created_at", limit=9)
+    assert repr(pages) == (
+        "<Pages Messages.list /v1/api/messages/{channel_id} "
+        """sort={"created_at":"-1"} per_page=100 window=1 limit=9>"""
+    )
     with pytest.raises(TypeError, match="pickled"):
         pickle.dumps(chat)
 
@@ -122,6 +130,16 @@ async def test_a_borrowed_session_is_left_open(emulator: Emulator) -> None:
         async with client_of(emulator, session=session) as chat:
             assert await chat.channels.count() == 0
         assert not session.closed
+
+
+async def test_a_borrowed_session_keeps_its_proxy(emulator: Emulator) -> None:
+    """Calls take the way of the session that was lent, not another one past its proxy."""
+    async with aiohttp.ClientSession(proxy=emulator.base_url) as session:
+        nowhere = Client("project", "sesame", base_url="http://127.0.0.1:9", session=session)
+        async with nowhere:
+            with pytest.raises(errors.NotFoundError):  # the emulator is no proxy
+                await nowhere.channels.get("1")
+    assert len(emulator.requests) == 1
 
 
 async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
@@ -279,6 +297,19 @@ async def test_latest_messages_of_many_channels(chat: Client, emulator: Emulator
     assert isinstance(found[".."].error, errors.ConfigError)
     with pytest.raises(errors.ConfigError, match="n must be"):
         chat.messages.latest([], n=0)
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 99])
+async def test_latest_costs_one_request_a_channel(n: int, chat: Client, emulator: Emulator) -> None:
+    """A channel with fewer messages, as many or more is read once, whatever its length."""
+    emulator.seed(channels=3, messages_per_channel=4)
+    empty = await chat.channels.create("empty")
+    ids = [channel.id async for channel in chat.channels.list()]
+    before = len(emulator.requests)
+    async with chat.messages.latest(ids, n=n) as results:
+        found = {result.item: result.value or () async for result in results}
+    assert [len(found[i]) for i in ids] == [0 if i == empty.id else min(n, 4) for i in ids]
+    assert len(emulator.requests) - before == len(ids)
 
 
 async def test_a_doubt_is_settled_by_looking(chat: Client, emulator: Emulator) -> None:

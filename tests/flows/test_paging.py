@@ -60,6 +60,8 @@ async def test_an_endless_list_is_an_error_with_a_cursor(chat: Client, emulator:
     with pytest.raises(errors.PagingError) as caught:
         await chat.messages.list(channel.id, per_page=20).to_list()
     assert caught.value.cursor is not None
+    assert caught.value.operation == "Messages.list"
+    assert caught.value.route == "/v1/api/messages/{channel_id}"
 
 
 async def test_an_iteration_goes_on_in_another_client(emulator: Emulator, chat: Client) -> None:

@@ -21,6 +21,7 @@ LAYERS = (
     ("wire",),
     ("settings",),
     ("models",),
+    ("checks",),
     ("errors", "about"),
 )
 """From the top down: a module imports from its own layer or from one below."""

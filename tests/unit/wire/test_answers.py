@@ -1,6 +1,7 @@
 """What answers mean: values, refusals and nonsense."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
@@ -225,7 +226,7 @@ def test_redirects_are_errors(status: int) -> None:
         b'{"id":' + b"9" * 5000 + b"}",
         b'{"id":1e400}',
         b'[{"id":"1"}]',
-        b'{"id":"\\ud800"}',
+        b'{"id":"\\ud8"}',
         b'{"name":"no id"}',
         b'{"id":null}',
     ],
@@ -347,6 +348,48 @@ def test_any_bytes_are_a_value_or_a_typed_error(body: bytes, http_status: int) -
     for endpoint in endpoints:
         with suppress(errors.NcloudChatError):
             decode(endpoint, Response(http_status, {}, body))
+
+
+HALVES = st.text(st.sampled_from('\ud83d\ude00\\"u\U0001f600 d방'), max_size=12)
+
+
+@given(HALVES, st.booleans())
+def test_half_a_character_costs_no_page(text: str, roomy: bool) -> None:
+    """A lone surrogate escape becomes U+FFFD wherever it stands; all else is as it came."""
+    row: dict[str, object] = {"id": "1", "name": text, "limit": 7, "unknown": {text: 10**40}}
+    read = re.sub("[\ud800-\udfff]", "\ufffd", json.loads(json.dumps(text)))
+    for endpoint, body in ((BARE, row), (ENVELOPED, {"channel": row, "status": 1})):
+        channel = decode(endpoint, answer(body), roomy_stack=roomy)
+        assert (channel.name, channel.limit) == (read, 7)
+    rows = decode(LIST, answer([{"id": "0"}, row]), roomy_stack=roomy)
+    assert [row.name for row in rows] == [None, read]
+
+
+def test_rows_left_as_they_came_keep_all_but_half_characters() -> None:
+    """What an export keeps has its numbers and repeated keys, and is JSON that others read."""
+    raw = Endpoint("GET", "/channels", list[msgspec.Raw])
+    body = rb'[{"id":"0","id":"1","n":1e2,"big":12345678901234567890123,"a":"\\\ud83d \uDE00x"}]'
+    (row,) = decode(raw, answer(body))
+    kept = body[1:-1].replace(rb"\uDE00", rb"\ufffd").replace(rb"\ud83d", rb"\ufffd")
+    assert bytes(row) == kept
+
+
+@pytest.mark.parametrize("http_status", [200, 400])
+def test_half_a_character_hides_no_refusal(http_status: int) -> None:
+    """A refusal keeps its kind and text, with U+FFFD for what is no character."""
+    body = rb'{"status":-6,"message":"gone \ud83d"}'
+    with pytest.raises(errors.ProjectNotFoundError) as caught:
+        decode(BARE, answer(body, http_status))
+    assert caught.value.message == "gone \ufffd"
+
+
+@pytest.mark.parametrize(
+    "body", [rb'{"id":"1","name":"\ud83d"', rb'{"id":"1","x":NaN,"name":"\ud83d"}', rb'"\ud8"']
+)
+def test_half_a_character_excuses_nothing_else(body: bytes) -> None:
+    """What is no JSON for another reason stays refused."""
+    with pytest.raises(errors.DecodeError):
+        decode(BARE, answer(body))
 
 
 CHANNEL = {

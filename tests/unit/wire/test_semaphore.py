@@ -302,3 +302,20 @@ def test_store_elsewhere_grants_leases() -> None:
     assert 150 <= sum(granted) <= 201
     assert min(granted) > 50
     assert sum(store.asked for store in stores) <= sum(granted) / 10 + 4
+
+
+async def test_its_repr_shows_its_state() -> None:
+    """Slots, queue, pace, pause and whether it is closed can be read where it is printed."""
+    clock = 5.0
+    semaphore = RateSemaphore(Quota(rate=100, max_in_flight=2), now=lambda: clock)
+    assert repr(semaphore) == "<RateSemaphore 0/2 in use, 0 waiting, 99/s>"
+    assert semaphore.try_acquire()
+    semaphore.throttled(clock, 2.0)
+    waiting = asyncio.ensure_future(semaphore.acquire())
+    await asyncio.sleep(0)
+    assert "1/2 in use, 1 waiting" in repr(semaphore)
+    assert "paused for 0.1 s" in repr(semaphore)
+    semaphore.close()
+    assert repr(semaphore).endswith("closed>")
+    with pytest.raises(ClientClosedError):
+        await waiting

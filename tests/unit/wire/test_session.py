@@ -466,6 +466,29 @@ async def test_a_source_without_a_new_key() -> None:
     assert (source.asked, len(transport.sent)) == (2, 30)
 
 
+async def test_a_refused_probe_that_waits_for_a_key_probes_no_more() -> None:
+    """A probe hands its turn on when it is refused: its end lets nobody beside the next one."""
+    clock = Clock()
+    gate = Gate()
+    source = Source("old")
+    transport = Scripted([*[refused()] * 4, gate, FINE])
+    session = await session_over(transport, clock=clock, key=source)
+    await refusals(session, 3)
+    source.gate.clear()
+    clock.now_s += AuthLatch.PAUSE_S
+    first = started(session, deadline_s=None)  # refused, and then waits for another key
+    await turns()
+    clock.now_s += AuthLatch.PAUSE_S
+    second = started(session, deadline_s=None)  # the probe now, on its way
+    await turns()
+    source.gate.set()
+    assert isinstance(await failure_of(first), errors.AuthenticationError)
+    await refusals(session, 2)
+    assert len(transport.sent) == 5
+    gate.open()
+    assert await second == Thing("1")
+
+
 async def test_a_source_that_fails() -> None:
     """The refusal stands, with what the source raised as its cause."""
     source = Source("old")
