@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import Generic, Literal, Self, TypeVar
+from typing import Generic, Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -32,6 +32,14 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """Resumes after the last of them."""
 
 
+class _Source(NamedTuple):
+    """Which list is read."""
+
+    operation: str
+    route: str
+    fingerprint: str
+
+
 class _Reader(Generic[T]):
     """One iteration: the rows read and not given out yet, and the place between them."""
 
@@ -40,16 +48,12 @@ class _Reader(Generic[T]):
         ahead: Ahead[T],
         trail: Trail[T],
         limit: int | None,
-        operation: str,
-        route: str,
-        fingerprint: str,
+        source: _Source,
     ) -> None:
         self._ahead = ahead
         self._trail = trail
         self._left = limit
-        self._operation = operation
-        self._route = route
-        self._fingerprint = fingerprint
+        self._source = source
         self._news: Sequence[T] = ()
         self._at = 0
         self._end = 0
@@ -63,7 +67,7 @@ class _Reader(Generic[T]):
         Made anew at each look, in about 50 us: look once for a checkpoint, not for each row.
         """
         rest = len(self._news) - self._at
-        return encode_cursor(self._trail.cursor(rest), self._fingerprint)
+        return encode_cursor(self._trail.cursor(rest), self._source.fingerprint)
 
     async def aclose(self) -> None:
         """End the iteration: cancel the pages in flight and wait for their end."""
@@ -103,9 +107,9 @@ class _Reader(Generic[T]):
             error.cursor = self.cursor
             if isinstance(error, PagingError):
                 error.located(
-                    self._operation,
+                    self._source.operation,
                     "GET",
-                    self._route,
+                    self._source.route,
                     attempts=self._ahead.calls,
                     elapsed_s=time.monotonic() - self._begun_at,
                 )
@@ -253,13 +257,11 @@ class Pages(Generic[T]):
         if cursor is not None and offset:
             raise ConfigError("offset and cursor exclude each other: the cursor knows its place")
         self._fetch = fetch
-        self._operation = operation
+        self._source = _Source(operation, route, fingerprint)
         self._per_page = per_page
         self._window: int | Literal["auto"] = window
         self._limit = limit
-        self._fingerprint = fingerprint
         self._suggest = suggest
-        self._route = route
         self._sort = sort
         self._start = Cursor(offset, offset, ())
         if cursor is not None:
@@ -277,7 +279,7 @@ class Pages(Generic[T]):
             "resumed": bool(start.marks) or None,
         }
         options = " ".join(f"{k}={v}" for k, v in shown.items() if v is not None)
-        return f"<Pages {self._operation} {self._route or '?'} {options}>"
+        return f"<Pages {self._source.operation} {self._source.route or '?'} {options}>"
 
     def __aiter__(self) -> "ItemIterator[T]":
         return ItemIterator(*self._begin(self._limit))
@@ -313,7 +315,7 @@ class Pages(Generic[T]):
                 items.extend(page.items)
         return items
 
-    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, str, str, str]:
+    def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, _Source]:
         trail = Trail[T](min(self._per_page, limit or self._per_page), self._start)
         window, suggest = self._window, self._suggest
         if window != "auto":
@@ -323,4 +325,4 @@ class Pages(Generic[T]):
         else:
             ramp = Ramp()
             ahead = Ahead(self._fetch, trail, lambda: ramp.window, ramp.page)
-        return ahead, trail, limit, self._operation, self._route, self._fingerprint
+        return ahead, trail, limit, self._source
