@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.bulk import Result, Run, run_many
 from ncloudchat_async.checks import check_callable, check_flag, check_number, check_type
-from ncloudchat_async.errors import ClientClosedError, ConfigError
+from ncloudchat_async.errors import ClientClosedError, ConfigError, DeadlineExceededError
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members
@@ -211,6 +211,14 @@ class Client:
         """
         return self.with_options(priority=priority)
 
+    def with_deadline(self, deadline_s: float | None) -> "Client":
+        """Return a view with another bound of a whole call, in seconds; None: without one.
+
+        Raises:
+            ConfigError: It is no number of seconds.
+        """
+        return self.with_options(deadline_s=deadline_s)
+
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
 
@@ -264,6 +272,7 @@ class Client:
 
         Raises:
             ConfigError: The callable is not async, or gave something that cannot be a key.
+            DeadlineExceededError: It gave none within `Timeouts.deadline_s`.
             ClientClosedError: The client is open already, or the borrowed session is closed
                 or of another event loop.
         """
@@ -362,7 +371,14 @@ class _Core:
             raise ClientClosedError("the client is open already: make another, or share this one")
         await self.close(0.0)  # of a loop that ended before it
         keys = KeyRing(self._key)
-        key = await keys.open()
+        try:
+            async with asyncio.timeout(self._timeouts.deadline_s) as limit:
+                key = await keys.open()
+        except TimeoutError as late:
+            if not limit.expired():
+                raise  # it is the callable's own
+            problem = f"api_key gave no key within {self._timeouts.deadline_s} s"
+            raise DeadlineExceededError(problem) from late
         # aiohttp is most of this package's import time: it is loaded when first needed.
         from ncloudchat_async.wire.transport import open_transport  # noqa: PLC0415
 

@@ -1,6 +1,7 @@
 """Decides what becomes of every delivery of a job: sent, failed, unknown or skipped."""
 
 import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import Literal, get_args
 
@@ -133,11 +134,15 @@ class Outcome(msgspec.Struct, frozen=True):
     error: NcloudChatError | None
     """Why it is not simply `sent`."""
     attempts: int
-    """How often it was sent, in earlier runs too."""
+    """How often it was sent, in earlier runs too; 0: it was refused before it could be."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals of a job so far; every outcome that came out is counted once."""
+    """Totals of a job so far; every outcome is counted once.
+
+    A job that was left early counts what it cancelled on its way as `unknown`, and so does
+    one with a journal for what it was still settling.
+    """
 
     sent: int
     failed: int
@@ -199,22 +204,33 @@ class Job(Run[Delivery, Outcome]):
         """Send one message and say what became of it; None: not known yet."""
         attempts = 0
         while True:
-            attempts += 1
-            self._attempts += 1
             try:
                 message = await self._send(item.channel_id, item.content)
+            except CancelledError:
+                # It may be on its way, and nobody will read an outcome.
+                self._attempts += 1
+                self._counts["unknown"] += 1
+                raise
             except NcloudChatError as error:
+                attempts += self._sent_once(error)
                 if await self._repeats(error, attempts):
                     continue
                 status = VERDICTS[error.applied]
                 out = Outcome(item.ref, item.channel_id, status, None, error, attempts)
                 self._count(status)
             else:
+                attempts += self._sent_once()
                 self._counts["sent"] += 1
                 out = Outcome(item.ref, item.channel_id, "sent", message.id, None, attempts)
             if self._lanes is not None:
                 self._lanes.leave(item.channel_id)
             return out
+
+    def _sent_once(self, error: NcloudChatError | None = None) -> int:
+        """Count a send that left; one that was refused before that is none."""
+        left = int(error is None or error.attempts > 0)
+        self._attempts += left
+        return left
 
     async def _repeats(self, error: NcloudChatError, sends: int) -> bool:
         """Say whether a message is to be sent again at once, and wait for the moment."""

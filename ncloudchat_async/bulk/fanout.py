@@ -6,12 +6,12 @@ is never more than `max_in_flight` calls and as many unread results ahead of its
 """
 
 import itertools
-from asyncio import CancelledError, Future, Lock, get_running_loop
+from asyncio import CancelledError, Future, Lock, Queue, get_running_loop, wait
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from enum import Enum
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 import anyio
 import msgspec
@@ -42,11 +42,11 @@ Take = Callable[[], Awaitable[ItemT | End]]
 class Run(Generic[ItemT, OutT]):
     """A bounded fan-out: an async context manager, and an async iterator of what comes out.
 
-    Enter it once and read it in the same task. Leaving the block early cancels the calls
-    in flight and waits for them, so nothing is left behind. An error of the input ends the
-    job in order: no further item is read, the calls in flight finish and their results
-    come out, then the error is raised. Any other error cancels the job and is raised as it
-    is, not in an `ExceptionGroup`.
+    Enter it once and read it in the same task; `async for` alone does both. Leaving the
+    block early cancels the calls in flight and waits for them, so nothing is left behind.
+    An error of the input ends the job in order: no further item is read, the calls in flight
+    finish and their results come out, then the error is raised. Any other error cancels the
+    job and is raised as it is, not in an `ExceptionGroup`.
     """
 
     def __init__(
@@ -106,9 +106,12 @@ class Run(Generic[ItemT, OutT]):
             raise first from first.__cause__
         return None
 
-    def __aiter__(self) -> Self:
-        """Iterate over the results in the order in which they come."""
-        return self
+    def __aiter__(self) -> AsyncIterator[OutT]:
+        """Iterate over the results in the order in which they come.
+
+        A run that was not entered is run by a task of its own, which ends with the iterator.
+        """
+        return self if self._group is not None else Hosted(self)
 
     async def __anext__(self) -> OutT:
         """Wait for the next result.
@@ -204,6 +207,61 @@ class Run(Generic[ItemT, OutT]):
             room: Future[None] = get_running_loop().create_future()
             self._blocked.append(room)
             await room
+
+
+class Hosted(AsyncIterator[OutT]):
+    """The results of a run that nobody entered: `async for` alone, without `async with`.
+
+    A task enters, reads and leaves the run, one result ahead of the reader. An iterator
+    left by `break` is told nothing, so the task is cancelled when the iterator goes;
+    `aclose` waits for its end as well.
+    """
+
+    # Not an async generator: what a task group began in one task cannot be left in
+    # another, and asyncio ends a forgotten generator in a task of its own.
+
+    def __init__(self, run: Run[Any, OutT]) -> None:
+        self._results: Queue[OutT | Exception | End] = Queue(maxsize=1)
+        self._loop = get_running_loop()
+        self._host = self._loop.create_task(_host(run, self._results))
+
+    def __aiter__(self) -> Self:
+        """Iterate over the results in the order in which they come."""
+        return self
+
+    async def __anext__(self) -> OutT:
+        """Wait for the next result."""
+        out = await self._results.get()
+        if isinstance(out, Exception):
+            self._results.put_nowait(END)
+            raise out
+        if out is END:
+            self._results.put_nowait(END)
+            raise StopAsyncIteration
+        return out
+
+    async def aclose(self) -> None:
+        """Cancel the calls in flight and wait for their end."""
+        self._host.cancel()
+        await wait((self._host,))
+        self._results = Queue()
+        self._results.put_nowait(END)
+
+    def __del__(self) -> None:
+        if not self._host.done() and not self._loop.is_closed():
+            # The garbage collector may run in any thread.
+            self._loop.call_soon_threadsafe(self._host.cancel)
+
+
+async def _host(run: Run[Any, OutT], results: "Queue[OutT | Exception | End]") -> None:
+    end: Exception | End = END
+    try:
+        async with run:
+            async for out in run:
+                await results.put(out)
+    except Exception as error:  # noqa: BLE001 - of the input or a call, raised to the reader
+        end = error
+    await results.put(end)
 
 
 def wake(future: Future[None]) -> None:

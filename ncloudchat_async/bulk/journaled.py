@@ -5,7 +5,7 @@ first byte leaves, and what came of it with the next group. An input that differ
 recorded one is refused before anything is sent.
 """
 
-from asyncio import Lock
+from asyncio import CancelledError, Lock
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -110,6 +110,8 @@ class JournaledJob(Job):
         try:
             return await super().__aexit__(kind, error, trace)
         finally:
+            if self._settler is not None:
+                self._counts["unknown"] += self._settler.open
             with anyio.CancelScope(shield=True):
                 await self._journal.close()
 
@@ -273,11 +275,15 @@ class JournaledJob(Job):
     async def _send_planned(self, item: Planned) -> Outcome | None:
         """Send one message and note what came of it; None: it is in doubt."""
         assert self._settler is not None
-        sends = 1
-        answer = await self._attempt(item.seq, item.channel_id, item.content)
-        while answer.error is not None and await self._repeats(answer.error, sends):
-            sends += 1
+        try:
             answer = await self._attempt(item.seq, item.channel_id, item.content)
+            sends = answer.sends
+            while answer.error is not None and await self._repeats(answer.error, sends):
+                answer = await self._attempt(item.seq, item.channel_id, item.content)
+                sends += answer.sends
+        except CancelledError:
+            self._counts["unknown"] += 1
+            raise
         self._journal.record(item.seq, answer.state, answer.message_id, answer.error)
         if answer.state == "unknown" and self._rules.mode == "reconcile":
             if self._lanes is not None:
@@ -300,11 +306,14 @@ class JournaledJob(Job):
     async def _attempt(self, seq: int, channel_id: str, content: str) -> Answer:
         """Send one message once, its intent being durable."""
         await self._journal.intend(seq, self._now_ms())
-        self._attempts += 1
         try:
             message = await self._send(channel_id, content)
+        except CancelledError:
+            self._attempts += 1
+            raise
         except NcloudChatError as error:
-            return Answer(VERDICTS[error.applied], None, error)
+            return Answer(VERDICTS[error.applied], None, error, self._sent_once(error))
+        self._sent_once()
         if self._knowledge.learn(message, self._now_ms()):
             self._journal.learn(
                 sender_id=self._knowledge.sender_id, skew_ms=self._knowledge.skew_ms

@@ -47,6 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
     state: Verdict
     message_id: str | None = None
     error: NcloudChatError | None = None
+    sends: int = 1
+    """0: it was refused before it could leave."""
 
 
 Attempt = Callable[[int, str, str], Awaitable[Answer]]

@@ -62,6 +62,11 @@ class Message(Model, frozen=True, kw_only=True):
     parent_message_id: str | None = None
 
     @property
+    def attachment_filenames(self) -> Attachment | None:
+        """The platform's name of `attachment`, which is one object."""
+        return self.attachment
+
+    @property
     def mentions_everyone(self) -> bool:
         """Whether all are mentioned, read from a boolean or its text."""
         text = self.mentions_everyone_text

@@ -1,15 +1,22 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from types import NoneType
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, Self, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
 from ncloudchat_async.checks import check_type
-from ncloudchat_async.errors import ConfigError
+from ncloudchat_async.errors import (
+    ConfigError,
+    ConflictError,
+    DecodeError,
+    NcloudChatError,
+    OutcomeUnknownError,
+)
 from ncloudchat_async.paging import Pages, count_from
 from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Quota
@@ -59,6 +66,10 @@ class Caller(Protocol):
         """Return the same caller with another claim on the quota."""
         ...
 
+    def with_deadline(self, deadline_s: float | None) -> "Caller":
+        """Return the same caller with another bound of a whole call."""
+        ...
+
 
 class Resource:
     """A noun of the platform."""
@@ -73,6 +84,37 @@ class Resource:
 
     def _send(self, request: Request[T]) -> Awaitable[T]:
         return self._chat.send(request)
+
+    async def _create(self, request: Request[T], find: Callable[[Self], Awaitable[T | None]]) -> T:
+        """Send a write that has a natural key, and look for its object if it is in doubt.
+
+        The write is sent once (D11). That nothing is found proves nothing, it may still be
+        applied: then, and when looking fails, the doubt is raised as it is.
+
+        Args:
+            request: The write.
+            find: Looks for what it makes, within what is left of the deadline.
+        """
+        try:
+            return await self._send(request)
+        except OutcomeUnknownError as error:
+            doubt = error
+        left = self._chat.options.deadline_s
+        if left is not None:
+            left -= doubt.elapsed_s
+            if left <= 0:
+                raise doubt
+        try:
+            found = await find(type(self)(self._chat.with_deadline(left)))
+        except ConflictError as taken:
+            to, sends, took_s = request.endpoint, doubt.attempts, doubt.elapsed_s
+            taken.located(to.name, to.method, to.path, attempts=sends, elapsed_s=took_s)
+            raise
+        except NcloudChatError:
+            found = None
+        if found is None:
+            raise doubt
+        return found
 
     def _pages(
         self,
@@ -128,7 +170,15 @@ class Resource:
         """Ask for the number of rows, and count them if the option was ignored (D03)."""
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
         query = {"filter": _json(filter or {}), "option": _json({"count": True})}
-        number = count_from(await self._send(endpoint(query=query)))
+        started = time.monotonic()
+        answer = await self._send(endpoint(query=query))
+        try:
+            number = count_from(answer)
+        except DecodeError as error:
+            took_s = time.monotonic() - started
+            to = endpoint
+            error.located(to.name, to.method, to.path, attempts=1, elapsed_s=took_s)
+            raise
         if number is not None:
             return number
         number = 0

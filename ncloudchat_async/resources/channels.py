@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.checks import check_text, check_type
-from ncloudchat_async.errors import ConfigError, OutcomeUnknownError
+from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Channel, ChannelType
 from ncloudchat_async.models.channels import ChannelDraft, ChannelPatch
 from ncloudchat_async.paging import Pages
@@ -78,14 +78,9 @@ class Channels(Resource):
             link_url=link_url,
             image_url=image_url,
         )
-        try:
-            return await self._send(self._CREATE(body=typed(draft)))
-        except OutcomeUnknownError:
-            # Absence proves nothing, the call may still be applied: only a find settles it.
-            found = await self._find(name, unique_id)
-            if found is None:
-                raise
-            return found
+        return await self._create(
+            self._CREATE(body=typed(draft)), lambda channels: channels._find(name, unique_id)
+        )
 
     async def _find(self, name: str, unique_id: str | UnsetType) -> Channel | None:
         """Look for a channel by its natural key; `unique_id` is no documented filter key."""

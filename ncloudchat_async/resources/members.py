@@ -5,12 +5,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async.errors import (
-    ConfigError,
-    ConflictError,
-    NotFoundError,
-    OutcomeUnknownError,
-)
+from ncloudchat_async.errors import ConfigError, ConflictError, NotFoundError
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
 from ncloudchat_async.paging import Pages
@@ -83,7 +78,9 @@ class Members(Resource):
             ConfigError: The id, the name or an argument's type cannot be used; nothing was
                 sent.
             ConflictError: The id is taken, maybe by a withdrawn member: `restore` that one.
-            OutcomeUnknownError: Whether it was registered is not known.
+            OutcomeUnknownError: Whether it was registered is not known: an answer was lost
+                and nobody has the id yet, or looking for it failed too. Once `get` finds
+                nobody for a while, register again; a second registration is refused.
         """
         check_id("user_id", user_id)
         if check_rule and not _NEW_ID.fullmatch(user_id):
@@ -100,21 +97,9 @@ class Members(Resource):
             custom_field=custom_field,
             notifications=notifications,
         )
-        request = self._REGISTER(body=typed(draft))
-        try:
-            return await self._send(request)
-        except OutcomeUnknownError:
-            found = await self._find(draft)
-        if found is not None:
-            return found
-        try:
-            # Nobody has the id; should the first call still arrive, one of the two is refused.
-            return await self._send(request)
-        except ConflictError:
-            found = await self._find(draft)
-            if found is None:
-                raise
-            return found
+        return await self._create(
+            self._REGISTER(body=typed(draft)), lambda members: members._find(draft)
+        )
 
     async def _find(self, draft: MemberDraft) -> Member | None:
         """Look for a member whose registration was left in doubt."""

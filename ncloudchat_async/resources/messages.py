@@ -131,9 +131,8 @@ class Messages(Resource):
     ) -> Run[str, Result[str, Sequence[Message]]]:
         """Read the newest messages of many channels at once.
 
-            async with chat.messages.latest(channel_ids, n=3) as results:
-                async for result in results:
-                    print(result.item, result.value or result.error)
+            async for result in chat.messages.latest(channel_ids, n=3):
+                print(result.item, result.value or result.error)
 
         The platform sorts by whole seconds, so one row more is read than asked for, and more
         where several share the second: the newest come first by `sort_id`. That is one

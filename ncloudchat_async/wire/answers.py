@@ -7,9 +7,10 @@ GraphQL `errors` array, and only then the HTTP status.
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from itertools import accumulate
 from typing import Any, Final, TypeVar
 
@@ -30,16 +31,21 @@ from ncloudchat_async.errors import (
     ServerError,
     UnexpectedRedirectError,
 )
-from ncloudchat_async.wire.auth import Secret
+from ncloudchat_async.wire.auth import Secret, escaped
 from ncloudchat_async.wire.endpoint import Endpoint
 
 __all__ = ["Response", "decode", "retry_after_s"]
 
 T = TypeVar("T")
+Mask = Callable[[str], str]
 
 MAX_DEPTH: Final = 64
 """Nesting accepted from the server; documented answers have 4 levels."""
 _MAX_TEXT: Final = 300
+_SAID: Final = ("content", "message")
+"""Fields of a request that hold what people say to each other."""
+_LEAST_SAID: Final = 3
+"""Shorter ones stand in any text."""
 _STATUS_OK: Final = 1
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What the decoder raises; ValueError for invalid UTF-8 and for numbers of 4,301 digits."""
@@ -121,6 +127,7 @@ def decode(
     *,
     roomy_stack: bool = False,
     secret: Secret | None = None,
+    sent: bytes | None = None,
 ) -> T:
     """Turn an answer into the value of its endpoint, or raise what it means.
 
@@ -130,6 +137,7 @@ def decode(
         roomy_stack: Whether the thread's stack can take any nesting the decoder accepts
             (a main thread's can); otherwise nesting is checked first, at 1 ns a byte.
         secret: What the request was signed with: masked where the server repeats it.
+        sent: The body of the request, whose text is masked likewise.
 
     Raises:
         ApiError: The platform refused, in one of its four ways.
@@ -156,7 +164,7 @@ def decode(
                 # A bare object may still say status -1 beside an id: only one without
                 # these keys is taken without a second look.
                 return answer  # type: ignore[no-any-return]  # typed by the endpoint
-    return _decode_slowly(endpoint, response, secret or Secret(""))
+    return _decode_slowly(endpoint, response, partial(_masked, secret, sent))
 
 
 def _inner(answer: Any, envelope: str) -> Any:
@@ -168,7 +176,7 @@ def _inner(answer: Any, envelope: str) -> Any:
     return answer
 
 
-def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) -> T:
+def _decode_slowly(endpoint: Endpoint[T], response: Response, mask: Mask) -> T:
     """Judge an answer that the typed decoder did not take, piece by piece."""
     if 300 <= response.status < 400:
         raise UnexpectedRedirectError(
@@ -178,15 +186,16 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response, secret: Secret) ->
         )
     answer, readable = _parse(response.body)
     if not readable and (mended := _without_lone_surrogates(response.body)) != response.body:
-        return decode(endpoint, Response(response.status, response.headers, mended), secret=secret)
-    failure = _failure(endpoint, response, answer, secret)
+        return _decode_slowly(endpoint, Response(response.status, response.headers, mended), mask)
+    failure = _failure(endpoint, response, answer, mask)
     if failure is not None:
         raise failure
     if not readable:
         raise DecodeError(
-            f"HTTP {response.status} with {_describe(response, secret)}", applied="unknown"
+            f"HTTP {response.status} with {_describe(response, mask)}", applied="unknown"
         )
-    value = _unwrap(endpoint, answer) if answer else answer
+    # A write tells what it did in its envelope; nothing at all tells nothing.
+    value = _unwrap(endpoint, answer) if answer or not endpoint.repeatable else answer
     if value in (None, {}, []):
         return _empty(endpoint, response, value)
     try:
@@ -252,7 +261,7 @@ def _follow(answer: Any, path: str) -> tuple[Any, bool]:
 
 
 def _failure(
-    endpoint: Endpoint[Any], response: Response, answer: Any, secret: Secret
+    endpoint: Endpoint[Any], response: Response, answer: Any, mask: Mask
 ) -> ApiError | None:
     """Find the failure an answer reports, in the order of D01."""
     code: int | None = None
@@ -263,18 +272,18 @@ def _failure(
         error = answer.get("error")
         errors = answer.get("errors")
         if isinstance(status, int) and not isinstance(status, bool) and status != _STATUS_OK:
-            code, text = status, _text(answer.get("message"), secret)
+            code, text = status, _text(answer.get("message"), mask)
             kind = _kind_of_status(endpoint, response.status, status, text)
             text = text or _HINTS.get(status, "")
         elif isinstance(error, dict) and "errorCode" in error:
-            code, text = _integer(error["errorCode"]), _text(error.get("message"), secret)
+            code, text = _integer(error["errorCode"]), _text(error.get("message"), mask)
             kind = _kind_of_gateway(response.status, code)
         elif isinstance(errors, list) and errors:
             first = errors[0]
-            text = _text(first.get("message") if isinstance(first, dict) else first, secret)
+            text = _text(first.get("message") if isinstance(first, dict) else first, mask)
             kind = _kind_of_text(text) or BadRequestError
         else:
-            text = _text(answer.get("message"), secret)
+            text = _text(answer.get("message"), mask)
     if kind is None and response.status >= 400:
         kind = _kind_of_http(response.status)
     if kind is None:
@@ -317,12 +326,24 @@ def _kind_of_text(text: str) -> type[ApiError] | None:
     return ConflictError if _SAYS_TAKEN.search(text) else None
 
 
-def _text(value: object, secret: Secret) -> str:
+def _text(value: object, mask: Mask) -> str:
     """Cut the server's words to what a log can bear: one line, no control characters, no key."""
     if not isinstance(value, str):
         return ""
-    line = "".join(c if c.isprintable() else " " for c in secret.masked(value)[:_MAX_TEXT])
+    line = "".join(c if c.isprintable() else " " for c in mask(value)[:_MAX_TEXT])
     return line.strip()
+
+
+def _masked(secret: Secret | None, sent: bytes | None, text: str) -> str:
+    """Put *** in the place of the key and of what the request said, if the server repeats them."""
+    if secret is not None:
+        text = secret.masked(text)
+    if sent is not None:
+        body = msgspec.json.decode(sent)
+        for said in (body.get(name) for name in _SAID) if isinstance(body, dict) else ():
+            if isinstance(said, str) and len(said) >= _LEAST_SAID:
+                text = text.replace(said, "***").replace(escaped(said), "***")
+    return text
 
 
 def _integer(value: object) -> int | None:
@@ -334,12 +355,12 @@ def _integer(value: object) -> int | None:
     return None
 
 
-def _describe(response: Response, secret: Secret) -> str:
+def _describe(response: Response, mask: Mask) -> str:
     """Say what came instead of JSON, without quoting it."""
     if not response.body:
         return "an empty body"
     kind = response.headers.get("Content-Type", "no content type").split(";")[0]
-    return f"{len(response.body)} bytes that are not the documented JSON ({_text(kind, secret)})"
+    return f"{len(response.body)} bytes that are not the documented JSON ({_text(kind, mask)})"
 
 
 def _with_sound_timestamps(value: Any) -> Any:
@@ -393,7 +414,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After")
     if value is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}(?:\.[0-9]{0,9})?\s*", value):
+    if re.fullmatch(r"\s*[0-9]{1,300}(?:\.[0-9]{0,9})?\s*", value):
         return float(value)
     try:
         until = parsedate_to_datetime(value)

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import quote
+
+import msgspec
 
 from ncloudchat_async.errors import AuthenticationError, ConfigError
 
-__all__ = ["AuthLatch", "KeyRing", "KeySource", "Secret"]
+__all__ = ["AuthLatch", "KeyRing", "KeySource", "Secret", "escaped"]
 
 KeySource = Callable[[], Awaitable[str]]
 """Gives the key when the client opens, and another one when that is refused."""
@@ -51,8 +54,11 @@ class Secret:
         return None
 
     def masked(self, text: str) -> str:
-        """Replace the secret wherever it stands in a text of the server."""
-        return text.replace(self._value, "***") if self._value else text
+        """Replace the secret wherever it stands in a text of the server, in JSON or a URL too."""
+        for form in (self._value, escaped(self._value), quote(self._value, safe="")):
+            if form:
+                text = text.replace(form, "***")
+        return text
 
     def __eq__(self, other: object) -> bool:
         """Compare by value, so that a rotated key is told from the same one."""
@@ -135,6 +141,11 @@ class KeyRing:
         if problem:
             raise ConfigError(f"the api_key that the callable returned {problem}")
         return key
+
+
+def escaped(text: str) -> str:
+    """Write a text as it stands between the quotes of a JSON string."""
+    return msgspec.json.encode(text).decode()[1:-1]
 
 
 class AuthLatch:

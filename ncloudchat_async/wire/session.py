@@ -181,7 +181,11 @@ class Session:
             call.attempts += 1
             response = await self._transport.perform(call.request, timeout_s)
             value = decode(
-                call.request.endpoint, response, roomy_stack=self._roomy_stack, secret=key
+                call.request.endpoint,
+                response,
+                roomy_stack=self._roomy_stack,
+                secret=key,
+                sent=call.request.body,
             )
             semaphore.succeeded(now)
         except NcloudChatError as error:
