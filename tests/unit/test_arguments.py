@@ -279,7 +279,7 @@ async def test_a_function_that_passes_on_what_is_awaited() -> None:
         ({"n": "3"}, "n must be a whole number"),
         ({"max_in_flight": 0}, "max_in_flight must be a whole number"),
         ({"channel_ids": "channel-1"}, "channel_ids takes the ids of several channels"),
-        ({"channel_ids": 5}, "items takes an iterable"),
+        ({"channel_ids": 5}, "channel_ids takes an iterable"),
     ],
 )
 def test_latest_refuses_at_the_call(options: dict[str, Any], words: str) -> None:
