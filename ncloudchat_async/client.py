@@ -1,6 +1,5 @@
 """The client: settings in, resources out; owns the life of the session, sends nothing itself."""
 
-import asyncio
 import inspect
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -11,7 +10,8 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.bulk import Result, Run, run_many
 from ncloudchat_async.checks import check_callable, check_flag, check_number, check_type
-from ncloudchat_async.errors import ClientClosedError, ConfigError, DeadlineExceededError
+from ncloudchat_async.core import Core
+from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members
@@ -28,16 +28,12 @@ from ncloudchat_async.settings import (
     Timeouts,
     check_base_url,
 )
-from ncloudchat_async.wire.auth import KeyRing, KeySource, Secret
+from ncloudchat_async.wire.auth import KeySource, Secret
 from ncloudchat_async.wire.endpoint import Request, check_id
 from ncloudchat_async.wire.observe import Observer, Stats
-from ncloudchat_async.wire.semaphore import RateSemaphore
-from ncloudchat_async.wire.session import Session
 
 if TYPE_CHECKING:
     import aiohttp
-
-    from ncloudchat_async.wire.transport import Transport
 
 __all__ = ["Client"]
 
@@ -48,6 +44,8 @@ Value = TypeVar("Value")
 _PROJECT_VARIABLE: Final = "NCLOUDCHAT_PROJECT_ID"
 _KEY_VARIABLE: Final = "NCLOUDCHAT_API_KEY"
 _URL_VARIABLE: Final = "NCLOUDCHAT_BASE_URL"
+_GRACE_S: Final = 5.0
+"""Seconds that running calls get to end, longer than most take."""
 
 
 class Client:
@@ -122,11 +120,13 @@ class Client:
             from ncloudchat_async.wire.transport import check_session  # noqa: PLC0415
 
             check_session(session)
-        self._core: Final = _Core(
+        self._core: Final = Core(
             project_id=_checked_project(project_id),
             key=_checked_key(key),
             base_url=check_base_url(
-                base_url or os.environ.get(_URL_VARIABLE) or DEFAULT_BASE_URL,
+                os.environ.get(_URL_VARIABLE) or DEFAULT_BASE_URL
+                if base_url in (None, "")
+                else base_url,
                 allow_insecure=allow_insecure,
             ),
             quota=quota,
@@ -288,13 +288,13 @@ class Client:
         """Close the pool; after an error running calls are not waited for."""
         await self.aclose(grace_s=_GRACE_S if error is None else 0.0)
 
-    async def aclose(self, *, grace_s: float = 5.0) -> None:
+    async def aclose(self, *, grace_s: float = _GRACE_S) -> None:
         """Close the pool for all views; once closed, calling it again does nothing.
 
         Calls that wait for quota end with `ClientClosedError`.
 
         Args:
-            grace_s: Seconds that running calls get to end; 5 is longer than most calls take.
+            grace_s: Seconds that running calls get to end; 5 is longer than most of them take.
 
         Raises:
             ClientClosedError: The client was opened in another event loop that still runs.
@@ -316,123 +316,6 @@ class Client:
     def __reduce__(self) -> str:
         """Refuse to be pickled: connections and keys stay in their process."""
         raise TypeError("a Client cannot be pickled: make one in each process")
-
-
-_GRACE_S: Final = 5.0
-
-
-class _Core:
-    """What all views of a client share."""
-
-    def __init__(
-        self,
-        *,
-        project_id: str,
-        key: Secret | KeySource,
-        base_url: str,
-        quota: Quota,
-        timeouts: Timeouts,
-        pool: Pool,
-        budget: float,
-        borrowed: "aiohttp.ClientSession | None",
-        observer: Observer | None,
-        trust_env: bool,
-    ) -> None:
-        self.project_id: Final = project_id
-        self.base_url: Final = base_url
-        self.quota: Final = quota
-        self._key: Final = key
-        self._timeouts: Final = timeouts
-        self._pool: Final = pool
-        self._budget: Final = budget
-        self._borrowed: Final = borrowed
-        self._observer: Final = observer
-        self._trust_env: Final = trust_env
-        self._stats: Final = Stats()
-        self._connections = 0
-        self._session: Session | None = None
-        self._transport: Transport | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._session is not None
-
-    def session(self) -> Session:
-        session = self._session
-        if session is None:
-            raise ClientClosedError("the client is not open: use `async with Client(...)`")
-        if asyncio.get_running_loop() is not self._loop:
-            raise ClientClosedError("the client was opened in another event loop")
-        return session
-
-    async def open(self) -> None:
-        if self._session is not None and self._loop is not None and not self._loop.is_closed():
-            raise ClientClosedError("the client is open already: make another, or share this one")
-        await self.close(0.0)  # of a loop that ended before it
-        keys = KeyRing(self._key)
-        try:
-            async with asyncio.timeout(self._timeouts.deadline_s) as limit:
-                key = await keys.open()
-        except TimeoutError as late:
-            if not limit.expired():
-                raise  # it is the callable's own
-            problem = f"api_key gave no key within {self._timeouts.deadline_s} s"
-            raise DeadlineExceededError(problem) from late
-        # aiohttp is most of this package's import time: it is loaded when first needed.
-        from ncloudchat_async.wire.transport import open_transport  # noqa: PLC0415
-
-        self._transport = await open_transport(
-            self.base_url,
-            self.project_id,
-            key,
-            timeouts=self._timeouts,
-            pool=self._pool,
-            session=self._borrowed,
-            trust_env=self._trust_env,
-        )
-        self._loop = asyncio.get_running_loop()
-        self._session = Session(
-            self._transport,
-            RateSemaphore(_bounded(self.quota, self._pool)),
-            keys,
-            timeouts=self._timeouts,
-            budget=self._budget,
-            stats=self._stats,
-            observer=self._observer,
-        )
-
-    async def close(self, grace_s: float) -> None:
-        session, loop = self._session, self._loop
-        if session is None or loop is None:
-            return
-        if loop is not asyncio.get_running_loop() and not loop.is_closed():
-            raise ClientClosedError("the client was opened in another event loop: close it there")
-        self._session = None
-        try:
-            await session.aclose(grace_s)
-        finally:
-            if self._transport is not None:
-                self._connections += self._transport.connections
-                self._transport = None
-
-    def count_connections(self) -> Stats:
-        now = self._transport.connections if self._transport is not None else 0
-        self._stats.connections = self._connections + now
-        return self._stats
-
-
-def _bounded(quota: Quota, pool: Pool) -> Quota:
-    """Let fewer connections than slots mean fewer slots, so that nobody waits holding one."""
-    if pool.max_connections is None or pool.max_connections >= quota.max_in_flight:
-        return quota
-    return Quota(
-        rate=quota.rate,
-        burst=quota.burst,
-        max_in_flight=pool.max_connections,
-        max_wait_s=quota.max_wait_s,
-        adaptive=quota.adaptive,
-    )
 
 
 def _key_of(api_key: str | KeySource | None) -> Secret | KeySource:

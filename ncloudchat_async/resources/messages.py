@@ -154,6 +154,7 @@ class Messages(Resource):
         check_whole("n", n, 1)
         if isinstance(channel_ids, str):
             raise ConfigError("channel_ids takes the ids of several channels, not one string")
+        check_type("channel_ids", channel_ids, (Iterable, AsyncIterable), "an iterable of ids")
 
         async def newest(channel_id: str) -> Sequence[Message]:
             rows: list[Message] = []

@@ -43,7 +43,7 @@ OPTIONS: list[tuple[Callable[[Any], object], str, list[object]]] = [
     (lambda v: unopened(session=v), "session takes an open aiohttp.ClientSession", [object(), 1]),
     (lambda v: Client("p", v), "api_key takes a string, or an async callable", [b"key", 5, []]),
     (lambda v: Client(v, KEY), "project_id must be a string", [5, b"p", ["p"]]),
-    (lambda v: Client("p", KEY, base_url=v), "base_url must be a string", [5, b"https://host"]),
+    (lambda v: Client("p", KEY, base_url=v), "base_url must be a string", [5, 0, b"https://host"]),
     (lambda v: unopened().with_options(deadline_s=v), "deadline_s must be a finite", ["5", True]),
     (lambda v: unopened().with_options(priority=v), "priority must be", ["x", None, 1]),
     (lambda v: unopened().with_options(retry=v), r"retry takes a Retry\(", [4, None, "no"]),
@@ -279,7 +279,7 @@ async def test_a_function_that_passes_on_what_is_awaited() -> None:
         ({"n": "3"}, "n must be a whole number"),
         ({"max_in_flight": 0}, "max_in_flight must be a whole number"),
         ({"channel_ids": "channel-1"}, "channel_ids takes the ids of several channels"),
-        ({"channel_ids": 5}, "items takes an iterable"),
+        ({"channel_ids": 5}, "channel_ids takes an iterable"),
     ],
 )
 def test_latest_refuses_at_the_call(options: dict[str, Any], words: str) -> None:

@@ -15,6 +15,7 @@ LAYERS = (
     ("cli",),
     ("transfer",),
     ("client",),
+    ("core",),
     ("resources",),
     ("paging", "bulk"),
     ("journal",),
