@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from os import PathLike
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from ncloudchat_async.emulator.control import Control
 from ncloudchat_async.emulator.controls import Controls
@@ -217,7 +217,8 @@ class EmulatorThread(Controls):
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(carry_out)
         # The loop may close with the work still in its queue.
-        wait([done, self._ended], return_when=FIRST_COMPLETED)
+        either: list[Future[Any]] = [done, self._ended]
+        wait(either, return_when=FIRST_COMPLETED)
         return done.result() if done.done() else self._emulator._run(work)
 
 

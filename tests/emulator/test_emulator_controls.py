@@ -487,8 +487,8 @@ def test_whoever_waits_for_an_ending_emulator_is_told() -> None:
     """Work handed to the thread while it ends raises instead of waiting for ever."""
 
     def ask_on(emulator: EmulatorThread) -> None:
-        while emulator.stats:
-            pass
+        while True:
+            _ = emulator.stats
 
     with ThreadPoolExecutor() as pool:
         for _ in range(10):
