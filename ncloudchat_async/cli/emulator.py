@@ -62,7 +62,7 @@ def emulator(
             allow_remote=allow_remote,
             names=name,
         )
-        if members or channels:
+        if members or channels or messages:
             twin.seed(members=members, channels=channels, messages_per_channel=messages)
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
@@ -84,7 +84,9 @@ def emulator(
 def _settings(quota: float | None, words: tuple[str, ...]) -> EmulatorSettings:
     fields: dict[str, object] = {}
     for word in words:
-        key, _, text = word.partition("=")
+        key, given, text = word.partition("=")
+        if not given:
+            raise ValueError(f"--set takes name=value, not {word!r}")
         try:
             fields[key] = msgspec.json.decode(text)
         except msgspec.DecodeError:
