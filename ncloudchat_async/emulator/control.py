@@ -98,7 +98,7 @@ class Control:
         body = await request.content.read()
         try:
             return Answer(200, encode(control(body)))
-        except (msgspec.DecodeError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
             return Answer(400, encode({"error": str(error)}))
 
     def _without_control(self, asked: str, path: str) -> Answer:

@@ -140,7 +140,8 @@ class Controls(ABC):
             seed: What ids begin with; equal seeds on equally full stores give equal rows.
 
         Raises:
-            ValueError: Messages without a channel, or more subscriptions than pairs.
+            ValueError: Messages without a channel, more subscriptions than pairs, or a
+                negative count.
         """
         return self._run(
             lambda: rows.seed_rows(

@@ -1,6 +1,7 @@
 """Decides which requests go wrong and how; carrying it out is the server's part."""
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Self, overload
 
@@ -69,6 +70,7 @@ _USES: dict[Action, tuple[str, ...]] = {
     "insert": ("rows", "where"),
     "delete": ("rows", "where"),
 }
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHOOSING = ("operation", "action", "nth", "every", "probability", "seed", "times")
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -83,7 +85,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Raises:
         ValueError: The operation is unknown, or never concerned by the action; two of the
-            three are given; or a field that the action does not use is.
+            three are given; a field that the action does not use is; or a header is none.
     """
 
     operation: str
@@ -132,6 +134,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{self.action!r} does nothing to {self.operation}, only to {able}")
         if [self.nth, self.every, self.probability].count(None) < 2:
             raise ValueError("A fault takes one of nth, every and probability")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name) or not value.isprintable():
+                raise ValueError(f"{name!r} with this value is no header")
         uses = _USES.get(self.action, ())
         for name, default in _DEFAULTS.items():
             if name not in uses and getattr(self, name) != default:

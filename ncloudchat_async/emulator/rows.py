@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice, product
-from sqlite3 import IntegrityError
+from sqlite3 import IntegrityError, ProgrammingError
 from typing import Any, Literal
 
 import msgspec
@@ -75,8 +75,11 @@ def seed_rows(
     """Add many rows; the same seed on an equally full store adds the same rows.
 
     Raises:
-        ValueError: There are messages without a channel, or more subscriptions than pairs.
+        ValueError: There are messages without a channel, more subscriptions than pairs, or
+            less than nothing.
     """
+    if min(member_count, channel_count, messages_per_channel, subscription_count) < 0:
+        raise ValueError("Seeding takes no negative counts")
     if messages_per_channel and not channel_count:
         raise ValueError("Seeding messages takes at least one channel")
     if subscription_count > member_count * channel_count:
@@ -154,7 +157,7 @@ def add_rows(
             row belongs to nothing and `orphans` is false.
     """
     ids: list[str] = []
-    owners: set[tuple[str, object]] = set()
+    owners: set[tuple[str, str]] = set()
 
     def built() -> Iterator[Row]:
         for given in rows:
@@ -168,7 +171,9 @@ def add_rows(
 
     try:
         project.store.add_many(_TABLES[noun], built())
-    except (msgspec.ValidationError, KeyError, ValueError, IntegrityError) as error:
+    except KeyError as error:
+        raise ValueError(f"Not a row of {noun}: {error.args[0]} is missing") from error
+    except (ValueError, OverflowError, IntegrityError, ProgrammingError) as error:
         raise ValueError(f"Not a row of {noun}: {error}") from error
     return ids
 
@@ -196,14 +201,14 @@ def join(project: Project, fields: Mapping[str, object]) -> str:
 
 
 def _absent(
-    project: Project, noun: Noun, given: Mapping[str, object], owners: set[tuple[str, object]]
+    project: Project, noun: Noun, given: Mapping[str, object], owners: set[tuple[str, str]]
 ) -> str | None:
     """Name the channel or member that a row lacks; `owners` remembers those that are there."""
     for field, table, where in _OWNERS.get(noun, ()):
         owner = given.get(field)
-        if owner is None or (field, owner) in owners:
-            continue
-        if project.store.first(table, where, (str(owner),)) is None:
+        if not isinstance(owner, str) or (field, owner) in owners:
+            continue  # one of another type is refused for that
+        if project.store.first(table, where, (owner,)) is None:
             return f"there is no {table.name.removesuffix('s')} {owner!r}"
         owners.add((field, owner))
     return None

@@ -294,6 +294,11 @@ def test_an_audit_over_http_may_be_large(api: Api) -> None:
         ("POST", "faults", {"operation": "nothing", "action": "delay"}),
         ("POST", "faults", {"operation": "*", "action": "delay", "delays": 1}),
         ("POST", "seed", {"messages_per_channel": 1}),
+        ("POST", "seed", {"members": -1}),
+        ("POST", "rows", {"noun": "members", "rows": [{"id": "u", "created_at": 1e300}]}),
+        ("POST", "rows", {"noun": "members", "rows": [{"id": "u", "created_at": "today"}]}),
+        ("POST", "rows", {"noun": "messages", "rows": [{"channel_id": ["c"], "content": "c"}]}),
+        ("POST", "rows", {"noun": "messages", "rows": [{"content": "c"}]}),
         ("POST", "subscriptions", {}),
         ("POST", "audit", {}),
     ],
@@ -303,6 +308,19 @@ def test_wrong_controls_are_refused(api: Api, method: str, name: str, body: obje
     reply = api.send(method, f"/_emulator/{name}", body)
     assert reply.status == 400
     assert reply.json["error"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 10_000])
+def test_controls_survive_any_body(api: Api, raw: bytes) -> None:
+    """A body that is no JSON object answers 400; an empty seed is one of nothing."""
+    for method, name in (
+        ("PATCH", "settings"),
+        ("POST", "faults"),
+        ("POST", "seed"),
+        ("POST", "rows"),
+    ):
+        expected = 200 if (name, raw) == ("seed", b"") else 400
+        assert api.send(method, f"/_emulator/{name}", raw=raw).status == expected
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,13 @@ def test_rules_choose_by_operation(operation: str) -> None:
         {"operation": "*", "action": "delay", "status": 500},
         {"operation": "*", "action": "drop_after", "delay_s": 1.0},
         {"operation": "*", "action": "status", "rows": 2},
+        {"operation": "*", "action": "status", "headers": {"a b": "c"}},
+        {"operation": "*", "action": "status", "headers": {"a": "b\r\nc: d"}},
     ],
 )
 def test_impossible_rules_are_refused(fields: dict[str, Any]) -> None:
     """An unknown operation or action, a value out of range or two choices raise ValueError."""
-    with pytest.raises(ValueError, match=r"operation|refused|one of|does not use"):
+    with pytest.raises(ValueError, match=r"operation|refused|one of|does not use|no header"):
         Faults().add(Fault(**fields))
 
 
