@@ -73,7 +73,9 @@ def emulator(
         try:
             await serve(twin, lambda url: _announce(twin, url))
         except OSError as error:
-            raise Failure(f"cannot listen there: {os.strerror(error.errno or 0)}", USAGE) from None
+            # asyncio's own text repeats the address as a tuple.
+            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+            raise Failure(f"cannot listen at {host}, port {port}: {reason}", USAGE) from None
         return DONE
 
     code = run_async(run)

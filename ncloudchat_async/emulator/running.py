@@ -45,8 +45,8 @@ class Emulator(Controls):
             list lag and late writes; `delay` and `stall` rules wait in real time.
 
     Raises:
-        ValueError: The host is not a loopback one, a setting makes no sense, or `data` is
-            a file of something else, or another emulator's at the moment.
+        ValueError: The host is not a loopback one, the port is none, a setting makes no
+            sense, or `data` is a file of something else, or another emulator's at the moment.
         RuntimeError: On entering it twice, on asking for its address before the start or for
             its rows after the end.
     """
@@ -66,6 +66,8 @@ class Emulator(Controls):
     ) -> None:
         if not allow_remote and not is_loopback(host):
             raise ValueError(f"{host} can be reached by others; say allow_remote if you mean it")
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"{port} is no port; ports go from 0, a free one, to 65535")
         checked = (settings or EmulatorSettings()).but()
         project = Project(project_id, api_key, checked, data, now or steady_clock())
         super().__init__(Server(project, HostRule(allow_remote=allow_remote, names=names)))
