@@ -73,8 +73,9 @@ def emulator(
         try:
             await serve(twin, lambda url: _announce(twin, url))
         except OSError as error:
-            # asyncio's own text repeats the address as a tuple.
-            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+            # asyncio's own text repeats the address as a tuple; a name's error is negative.
+            code = error.errno or 0
+            reason = os.strerror(code) if code > 0 else error.strerror
             raise Failure(f"cannot listen at {host}, port {port}: {reason}", USAGE) from None
         return DONE
 

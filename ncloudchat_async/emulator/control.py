@@ -104,14 +104,12 @@ class Control:
     def _without_control(self, asked: str, path: str) -> Answer:
         name = path.removeprefix(_PREFIX)
         index = name in {"/", "", "/_emulator"}
-        methods = (
-            {"GET"} if index else {method for method, known in self._controls if known == name}
-        )
+        methods = [method for method, known in self._controls if known == name or index]
         if not methods:
             hint = f"no such control; there are {', '.join(self.routes)}"
             return gateway(404, 300, "Not Found", details=hint)
         if not index or asked not in {"GET", "HEAD"}:
-            return not_allowed(asked, allow(methods))
+            return not_allowed(asked, allow(["GET"] if index else methods))
         return render(self._emulator) if path == "/" else Answer(200, encode(self.routes))
 
     def _change_settings(self, body: bytes) -> EmulatorSettings:
