@@ -238,7 +238,8 @@ class Server:
             heapq.heappush(self._late, (due, next(self._late_order), call))
         if fault.action in {"late", "drop_before"}:
             return _Reply(None)
-        reply = _Reply(self._carry_out(call))
+        answer = self._carry_out(call)
+        reply = _Reply(answer)
         match fault.action:
             case "drop_after":
                 reply.answer = None
@@ -246,14 +247,12 @@ class Server:
                 reply.halved = True
             case "stall":
                 reply.halved, reply.rest_after_s = True, fault.delay_s
-            case "malformed" if reply.answer is not None:
-                reply.answer.body = reply.answer.body[: len(reply.answer.body) // 2]
+            case "malformed":
+                answer.body = answer.body[: len(answer.body) // 2]
             case "hang_up":
                 reply.hang_up = True
-            case "twice" if call.route.writes:
+            case _:  # twice, which only writes get here with
                 self._carry_out(call)
-            case _:
-                pass
         return reply
 
     def _disturb(self, call: Call, rule: FaultRule) -> None:
