@@ -62,7 +62,7 @@ def emulator(
             allow_remote=allow_remote,
             names=name,
         )
-        if members or channels:
+        if members or channels or messages:
             twin.seed(members=members, channels=channels, messages_per_channel=messages)
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
@@ -73,7 +73,10 @@ def emulator(
         try:
             await serve(twin, lambda url: _announce(twin, url))
         except OSError as error:
-            raise Failure(f"cannot listen there: {os.strerror(error.errno or 0)}", USAGE) from None
+            # asyncio's own text repeats the address as a tuple; a name's error is negative.
+            code = error.errno or 0
+            reason = os.strerror(code) if code > 0 else error.strerror
+            raise Failure(f"cannot listen at {host}, port {port}: {reason}", USAGE) from None
         return DONE
 
     return run_async(run, endless=True)
@@ -82,7 +85,9 @@ def emulator(
 def _settings(quota: float | None, words: tuple[str, ...]) -> EmulatorSettings:
     fields: dict[str, object] = {}
     for word in words:
-        key, _, text = word.partition("=")
+        key, given, text = word.partition("=")
+        if not given:
+            raise ValueError(f"--set takes name=value, not {word!r}")
         try:
             fields[key] = msgspec.json.decode(text)
         except msgspec.DecodeError:

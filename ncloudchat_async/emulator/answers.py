@@ -7,7 +7,15 @@ import msgspec
 from ncloudchat_async.emulator.objects import encode
 from ncloudchat_async.emulator.settings import EmulatorSettings
 
-__all__ = ["Answer", "GatewayError", "RefusedError", "enveloped", "gateway", "missing"]
+__all__ = [
+    "Answer",
+    "GatewayError",
+    "RefusedError",
+    "enveloped",
+    "gateway",
+    "missing",
+    "not_allowed",
+]
 
 Kind = Literal["auth", "parameter", "conflict", "missing"]
 _BAD_PARAMETER = -100
@@ -67,6 +75,18 @@ def gateway(status: int, code: int, text: str, *, details: str | None = None) ->
     if details is not None:
         error["details"] = details
     return Answer(status, encode({"error": error}))
+
+
+def not_allowed(method: str, methods: str) -> Answer:
+    """Answer a method that a path does not know, or the question which ones it does.
+
+    The gateway's table has no code for this, so it is that of an unknown route.
+    """
+    if method == "OPTIONS":
+        return Answer(204, b"", {"Allow": methods})
+    answer = gateway(405, 300, "Method Not Allowed", details=f"this path takes {methods}")
+    answer.headers = {"Allow": methods}
+    return answer
 
 
 def enveloped(name: str, body: bytes) -> bytes:

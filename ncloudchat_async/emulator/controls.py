@@ -140,7 +140,8 @@ class Controls(ABC):
             seed: What ids begin with; equal seeds on equally full stores give equal rows.
 
         Raises:
-            ValueError: Messages without a channel, or more subscriptions than pairs.
+            ValueError: Messages without a channel, more subscriptions than pairs, or a
+                negative count.
         """
         return self._run(
             lambda: rows.seed_rows(
@@ -153,16 +154,25 @@ class Controls(ABC):
             )
         )
 
-    def add_rows(self, noun: Noun, fields: Iterable[Mapping[str, object]]) -> list[str]:
+    def add_rows(
+        self, noun: Noun, fields: Iterable[Mapping[str, object]], *, orphans: bool = False
+    ) -> list[str]:
         """Add rows by their documented fields, past every rule of REST, and return their ids.
 
         What is left out takes the value that a fresh object has; `created_at` may be a
         timestamp or seconds of Unix time.
 
+        Args:
+            noun: What they are rows of.
+            fields: The fields of each row, spelled as in answers.
+            orphans: Permit messages and subscriptions of channels and members that are not
+                there, since that is more often a slip than meant.
+
         Raises:
-            ValueError: A field is wrong or missing, or an id exists.
+            ValueError: A field is unknown, wrong or missing, an id exists, or a row is an
+                orphan. Nothing is stored then.
         """
-        return self._run(lambda: rows.add_rows(self._server.project, noun, fields))
+        return self._run(lambda: rows.add_rows(self._server.project, noun, fields, orphans=orphans))
 
     def add_subscription(
         self,
@@ -174,7 +184,21 @@ class Controls(ABC):
         mute: bool = False,
         language: str | None = None,
     ) -> str:
-        """Let a member join a channel, which REST cannot do, and return the subscription's id."""
+        """Let a member join a channel, which REST cannot do, and return the subscription's id.
+
+        Args:
+            channel_id: Channel to join.
+            user_id: Member who joins.
+            online: Whether the member is connected to it.
+            push: Whether its messages are pushed.
+            mute: Whether the member has muted it.
+            language: Language its messages are translated to.
+
+        Raises:
+            ValueError: Channel or member are not there, the channel is private and does not
+                name the member, it is full, or the member has joined it. `add_rows` asks
+                less.
+        """
         row = {
             "channel_id": channel_id,
             "user_id": user_id,
@@ -183,7 +207,7 @@ class Controls(ABC):
             "mute": mute,
             "language": language,
         }
-        return self.add_rows("subscriptions", [row])[0]
+        return self._run(lambda: rows.join(self._server.project, row))
 
     def remove_row(self, noun: Noun, row_id: str) -> None:
         """Delete a row as if it had never been; an unknown id is no error."""

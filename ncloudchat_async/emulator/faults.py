@@ -1,12 +1,13 @@
 """Decides which requests go wrong and how; carrying it out is the server's part."""
 
 import random
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from typing import Annotated, Literal, overload
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal, Self, overload
 
 import msgspec
 
+from ncloudchat_async.emulator.names import nearest_name, refuse_unknown
 from ncloudchat_async.emulator.routes import ROUTES, Route
 
 __all__ = ["PAGING", "Action", "Fault", "FaultRule", "Faults"]
@@ -43,7 +44,7 @@ Action = Literal[
 - `hang_up`: it is applied and answered; then the connection closes unannounced.
 - `throttle`: nothing is applied; 429 as the settings write it, after `retry_after_s` if given.
 - `late`: the connection closes without an answer; it is applied `delay_s` later.
-- `twice`: it is applied twice; the first answer comes back.
+- `twice`: a write is applied twice; the first answer comes back.
 - `lag`: a list does not show rows younger than `delay_s`.
 - `cap`: a list has at most `rows` rows.
 - `short`: a list has fewer rows than it could, at random, but at least one.
@@ -53,7 +54,24 @@ Action = Literal[
 """
 
 PAGING: frozenset[str] = frozenset({"lag", "cap", "short", "repeat", "endless", "insert", "delete"})
-"""Actions that concern lists only; requests to other operations never match them."""
+"""Actions that concern lists only; requests to other operations never match them.
+
+Likewise `twice` concerns only what writes.
+"""
+
+_USES: dict[Action, tuple[str, ...]] = {
+    "status": ("status", "body", "headers", "content_type"),
+    "delay": ("delay_s", "jitter_s"),
+    "stall": ("delay_s",),
+    "throttle": ("error_code", "retry_after_s"),
+    "late": ("delay_s",),
+    "lag": ("delay_s",),
+    "cap": ("rows",),
+    "insert": ("rows", "where"),
+    "delete": ("rows", "where"),
+}
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CHOOSING = ("operation", "action", "nth", "every", "probability", "seed", "times")
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -66,7 +84,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Of `nth`, `every` and `probability` at most one is given; none means each request.
 
     Raises:
-        ValueError: The operation is unknown, or two of the three are given.
+        ValueError: The operation is unknown, or never concerned by the action; two of the
+            three are given; a field that the action does not use is; or a header is none.
     """
 
     operation: str
@@ -105,20 +124,56 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where rows come and go, in the order of creation."""
 
     def __post_init__(self) -> None:
-        """Refuse a rule that could never fire, or could fire in two ways."""
+        """Refuse a rule that could never fire, could fire in two ways, or says too much."""
         methods = {route.method for route in ROUTES}
         if self.operation not in _NAMES | methods | {"*"}:
-            near = get_close_matches(self.operation, sorted(_NAMES), 1, cutoff=0.0)
-            raise ValueError(f"No operation {self.operation!r}; the nearest is {near[0]!r}")
+            near = nearest_name(self.operation, _NAMES)
+            raise ValueError(f"No operation {self.operation!r}; the nearest is {near!r}")
+        if not any(map(self.concerns, ROUTES)):
+            able = ", ".join(route.operation for route in ROUTES if _acts_on(self.action, route))
+            raise ValueError(f"{self.action!r} does nothing to {self.operation}, only to {able}")
         if [self.nth, self.every, self.probability].count(None) < 2:
             raise ValueError("A fault takes one of nth, every and probability")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(name) or not value.isprintable():
+                raise ValueError(f"{name!r} with this value is no header")
+        uses = _USES.get(self.action, ())
+        for name, default in _DEFAULTS.items():
+            if name not in uses and getattr(self, name) != default:
+                known = " and ".join(uses) or "none of these fields"
+                raise ValueError(f"{self.action!r} does not use {name}; it uses {known}")
 
     def concerns(self, route: Route) -> bool:
         """Say whether requests of a route match at all."""
-        if self.action in PAGING and not route.operation.startswith("list"):
-            return False
         names = {"*", route.operation, route.method, f"{route.method} {route.path}"}
-        return self.operation in names
+        return self.operation in names and _acts_on(self.action, route)
+
+    @classmethod
+    def checked(cls, fields: Mapping[str, object]) -> Self:
+        """Build a rule from plain values, as the control API receives them.
+
+        Raises:
+            ValueError: A field is unknown, or a value is not one it can take.
+        """
+        refuse_unknown("field of a fault", fields, cls.__struct_fields__)
+        try:
+            return msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"Fault refused: {error}") from error
+
+
+_DEFAULTS = {
+    field.name: {} if field.default is msgspec.NODEFAULT else field.default
+    for field in msgspec.structs.fields(Fault)
+    if field.name not in _CHOOSING
+}
+
+
+def _acts_on(action: Action, route: Route) -> bool:
+    """Say whether an action can do anything to a route."""
+    if action == "twice":
+        return route.writes
+    return action not in PAGING or route.operation.startswith("list")
 
 
 class FaultRule:
@@ -169,12 +224,8 @@ class Faults(Sequence[FaultRule]):
         Raises:
             ValueError: A field has a value that it cannot take.
         """
-        try:
-            checked = msgspec.convert(msgspec.to_builtins(fault), Fault)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"Fault refused: {error}") from error
+        rule = FaultRule(Fault.checked(msgspec.structs.asdict(fault)))
         # Rules are replaced as a whole, so that another thread may add one.
-        rule = FaultRule(checked)
         self._rules = (*self._rules, rule)
         return rule
 

@@ -184,9 +184,17 @@ class Call:
 
     @property
     def query(self) -> dict[str, str]:
-        """Decoded query parameters; of a repeated one the first counts."""
+        """Decoded query parameters; of a repeated one the first counts.
+
+        Raises:
+            GatewayError: The query is not UTF-8.
+        """
         if self._query is None:
-            pairs = parse_qsl(self.query_text, keep_blank_values=True)
+            try:
+                pairs = parse_qsl(self.query_text, keep_blank_values=True, errors="strict")
+            except UnicodeDecodeError as error:
+                answer = gateway(400, 100, "Bad Request", details="the query is not UTF-8")
+                raise GatewayError(answer) from error
             self._query = dict(reversed(pairs))
         return self._query
 

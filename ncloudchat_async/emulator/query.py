@@ -115,7 +115,11 @@ def _filter(
     others: dict[str, Any] = {}
     for key, value in wanted.items():
         if key == "state":  # D29: no response field; true means not deleted
-            listing.require("1" if value in (True, "1") else "0")
+            live = value in (True, "1")
+            if "deleted" in table.flags:
+                listing.require("deleted = ?", int(not live))
+            else:
+                listing.require(str(int(live)))
         elif key in table.contains and isinstance(value, str):
             whole = settings.content_match == "whole"
             column = table.contains[key]

@@ -109,7 +109,7 @@ class Quota:
             headers["Date"] = formatdate(now, usegmt=True)
             headers["Retry-After"] = formatdate(now + wait_s, usegmt=True)
         elif wait_s is not None:
-            headers["Retry-After"] = f"{wait_s:g}"
+            headers["Retry-After"] = f"{wait_s:.15g}"
         if settings.throttle_form == "plain":
             return Answer(429, b"Too Many Requests", headers, "text/plain")
         answer = gateway(429, code, _TEXTS.get(code, "Too Many Requests"))

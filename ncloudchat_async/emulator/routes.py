@@ -1,11 +1,11 @@
 """Decides which method and path is which operation, as data; never what an operation does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 import msgspec
 
-__all__ = ["ROUTES", "Route", "find", "nearest"]
+__all__ = ["ROUTES", "Route", "allow", "allowed", "find", "nearest"]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -86,8 +86,22 @@ def find(method: str, path: str, *, lenient: bool = False) -> tuple[Route, list[
     """Return the operation of a request and the decoded ids of its path.
 
     `path` is as sent: an encoded slash stays inside its segment, and an empty segment is
-    no id. `lenient` lets POST and PUT restore a member as well (D12).
+    no id. HEAD asks what GET does. `lenient` lets POST and PUT restore a member as well (D12).
+
+    Raises:
+        UnicodeDecodeError: An id is not UTF-8.
     """
+    place = _walk(path)
+    if place is None:
+        return None
+    node, ids = place
+    route = node.routes.get("GET" if method == "HEAD" else method)
+    if route is None and lenient and method in {"POST", "PUT"} and _RESTORE in node.routes.values():
+        route = _RESTORE
+    return (route, [unquote(part, errors="strict") for part in ids]) if route else None
+
+
+def _walk(path: str) -> tuple[_Node, list[str]] | None:
     node = _TREE
     ids: list[str] = []
     for segment in path.split("/")[1:]:
@@ -96,12 +110,23 @@ def find(method: str, path: str, *, lenient: bool = False) -> tuple[Route, list[
             child = node.any
             if child is None or not segment:
                 return None
-            ids.append(unquote(segment))
+            ids.append(segment)
         node = child
-    route = node.routes.get(method)
-    if route is None and lenient and method in {"POST", "PUT"} and _RESTORE in node.routes.values():
-        route = _RESTORE
-    return (route, ids) if route else None
+    return node, ids
+
+
+def allowed(path: str) -> str:
+    """Name the methods of a path as `Allow` does; empty when it has no operation."""
+    if path == "*":
+        return allow(route.method for route in ROUTES)
+    place = _walk(path)
+    return allow(place[0].routes) if place and place[0].routes else ""
+
+
+def allow(methods: Iterable[str]) -> str:
+    """Write the value of an `Allow` header; where GET is served, HEAD is."""
+    served = {*methods, "OPTIONS"}
+    return ", ".join(sorted(served | {"HEAD"} if "GET" in served else served))
 
 
 def nearest(method: str, path: str) -> str:

@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice, product
-from sqlite3 import IntegrityError
+from sqlite3 import IntegrityError, ProgrammingError
 from typing import Any, Literal
 
 import msgspec
 
+from ncloudchat_async.emulator.names import refuse_unknown
 from ncloudchat_async.emulator.objects import (
     Channel,
     ChannelUser,
@@ -25,7 +26,7 @@ from ncloudchat_async.emulator.project import Project
 from ncloudchat_async.emulator.query import Listing
 from ncloudchat_async.emulator.store import CHANNELS, MEMBERS, MESSAGES, SUBSCRIPTIONS, Row, Table
 
-__all__ = ["Noun", "Seeded", "add_rows", "churn", "remove_row", "seed_rows"]
+__all__ = ["Noun", "Seeded", "add_rows", "churn", "join", "remove_row", "seed_rows"]
 
 Noun = Literal["members", "channels", "messages", "subscriptions"]
 """What rows can be added of."""
@@ -35,6 +36,12 @@ _TABLES: dict[Noun, Table] = {
     "channels": CHANNELS,
     "messages": MESSAGES,
     "subscriptions": SUBSCRIPTIONS,
+}
+_FORMS: dict[Noun, type[msgspec.Struct]] = {
+    "members": Member,
+    "channels": Channel,
+    "messages": Message,
+    "subscriptions": Subscription,
 }
 _LISTS: dict[str, Noun] = {
     "listMembers": "members",
@@ -68,8 +75,11 @@ def seed_rows(
     """Add many rows; the same seed on an equally full store adds the same rows.
 
     Raises:
-        ValueError: There are messages without a channel, or more subscriptions than pairs.
+        ValueError: There are messages without a channel, more subscriptions than pairs, or
+            less than nothing.
     """
+    if min(member_count, channel_count, messages_per_channel, subscription_count) < 0:
+        raise ValueError("Seeding takes no negative counts")
     if messages_per_channel and not channel_count:
         raise ValueError("Seeding messages takes at least one channel")
     if subscription_count > member_count * channel_count:
@@ -135,27 +145,73 @@ def _messages(
             yield messages.row(message, sort_id)
 
 
-def add_rows(project: Project, noun: Noun, rows: Iterable[Mapping[str, object]]) -> list[str]:
+def add_rows(
+    project: Project, noun: Noun, rows: Iterable[Mapping[str, object]], *, orphans: bool = False
+) -> list[str]:
     """Add rows given by their documented fields, and return their ids.
 
     What is left out takes the value a fresh object has. `created_at` may be Unix seconds.
 
     Raises:
-        ValueError: A field has the wrong type, a needed one is missing, or an id exists.
+        ValueError: A field is unknown, has the wrong type or is missing, an id exists, or a
+            row belongs to nothing and `orphans` is false.
     """
     ids: list[str] = []
+    owners: set[tuple[str, str]] = set()
 
     def built() -> Iterator[Row]:
         for given in rows:
+            refuse_unknown("field", given, _FIELDS[noun])
+            absent = None if orphans else _absent(project, noun, given, owners)
+            if absent:
+                raise ValueError(f"{absent}; orphans=True permits it")
             row = _built(project, noun, given)
             ids.append(row.id)
             yield row
 
     try:
         project.store.add_many(_TABLES[noun], built())
-    except (msgspec.ValidationError, KeyError, IntegrityError) as error:
+    except KeyError as error:
+        raise ValueError(f"Not a row of {noun}: {error.args[0]} is missing") from error
+    except (ValueError, OverflowError, IntegrityError, ProgrammingError) as error:
         raise ValueError(f"Not a row of {noun}: {error}") from error
     return ids
+
+
+def join(project: Project, fields: Mapping[str, object]) -> str:
+    """Add a subscription as the platform would let it come about, and return its id.
+
+    Raises:
+        ValueError: There is no such channel or member, or the channel does not take it.
+    """
+    absent = _absent(project, "subscriptions", fields, set())
+    if absent:
+        raise ValueError(f"Nobody can join: {absent}")
+    channel_id, user_id = str(fields["channel_id"]), str(fields["user_id"])
+    store = project.store
+    channel = msgspec.json.decode(store.body(CHANNELS, channel_id) or b"", type=Channel)
+    if channel.type == "PRIVATE" and user_id not in channel.members:
+        raise ValueError(f"Channel {channel_id} is private and does not name {user_id!r}")
+    held = Listing(conditions=["channel_id = ?"], values=[channel_id])
+    if channel.limit and store.count(SUBSCRIPTIONS, held) >= channel.limit:
+        raise ValueError(f"Channel {channel_id} is full: its limit is {channel.limit}")
+    if store.first(SUBSCRIPTIONS, "channel_id = ? AND user_id = ?", (channel_id, user_id)):
+        raise ValueError(f"{user_id!r} has joined channel {channel_id} already")
+    return add_rows(project, "subscriptions", [fields])[0]
+
+
+def _absent(
+    project: Project, noun: Noun, given: Mapping[str, object], owners: set[tuple[str, str]]
+) -> str | None:
+    """Name the channel or member that a row lacks; `owners` remembers those that are there."""
+    for field, table, where in _OWNERS.get(noun, ()):
+        owner = given.get(field)
+        if not isinstance(owner, str) or (field, owner) in owners:
+            continue  # one of another type is refused for that
+        if project.store.first(table, where, (owner,)) is None:
+            return f"there is no {table.name.removesuffix('s')} {owner!r}"
+        owners.add((field, owner))
+    return None
 
 
 def _built(project: Project, noun: Noun, given: Mapping[str, object]) -> Row:
@@ -221,6 +277,17 @@ _BUILDERS: dict[Noun, Callable[[Project, dict[str, Any], float], Row]] = {
 }
 
 
+_LIVE_CHANNEL = ("channel_id", CHANNELS, "id = ? AND deleted = 0")
+_OWNERS: dict[Noun, tuple[tuple[str, Table, str], ...]] = {
+    "messages": (_LIVE_CHANNEL,),
+    "subscriptions": (_LIVE_CHANNEL, ("user_id", MEMBERS, "id = ?")),
+}
+_FIELDS: dict[Noun, frozenset[str]] = {
+    noun: frozenset(field.encode_name for field in msgspec.structs.fields(form))
+    for noun, form in _FORMS.items()
+}
+
+
 def remove_row(project: Project, noun: Noun, row_id: str) -> None:
     """Delete a row as if it had never been; an unknown id is no error."""
     project.store.remove(_TABLES[noun], row_id)
@@ -253,7 +320,8 @@ def churn(
         if insert:
             last = where == "last" or not found
             at = project.now() if last else float(project.store.created_s(table, found[0]))
-            add_rows(project, noun, [_filler(noun, ids, at - (where == "first"), chance)])
+            filler = _filler(noun, ids, at - (where == "first"), chance)
+            add_rows(project, noun, [filler], orphans=True)
         elif found:
             project.store.remove(table, found[0])
 

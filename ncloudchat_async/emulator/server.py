@@ -3,13 +3,20 @@
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import count
 
 import msgspec
 from aiohttp import web
 
 from ncloudchat_async.emulator import rows
-from ncloudchat_async.emulator.answers import Answer, GatewayError, RefusedError, gateway
+from ncloudchat_async.emulator.answers import (
+    Answer,
+    GatewayError,
+    RefusedError,
+    gateway,
+    not_allowed,
+)
 from ncloudchat_async.emulator.auth import authenticate
 from ncloudchat_async.emulator.faults import PAGING, Fault, FaultRule, Faults
 from ncloudchat_async.emulator.hosts import HostRule
@@ -17,7 +24,7 @@ from ncloudchat_async.emulator.operations import OPERATIONS
 from ncloudchat_async.emulator.project import Call, Caller, Project
 from ncloudchat_async.emulator.quota import Quota
 from ncloudchat_async.emulator.requests import LoggedRequest, RequestLog
-from ncloudchat_async.emulator.routes import find, nearest
+from ncloudchat_async.emulator.routes import Route, allowed, find, nearest
 
 __all__ = ["ListCall", "Server"]
 
@@ -33,10 +40,48 @@ class ListCall(msgspec.Struct, frozen=True):
     """Decoded query: `filter`, `sort` and `option` as JSON texts."""
 
 
+class _Connection(web.RequestHandler):
+    """aiohttp's end of a connection, refusing what is no HTTP as the gateway does."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer 400 without a traceback in the log; any other status is a defect, and logged."""
+        if status != 400:
+            return super().handle_error(request, status, exc, message)
+        # Below the first line stands what was sent, a key perhaps.
+        reason = (message or "no HTTP").partition("\n")[0].rstrip(":")
+        response = _response(gateway(400, 100, "Bad Request", details=reason))
+        response.force_close()
+        return response
+
+
 class _Listener(web.Server):
     """aiohttp's server, counting connections."""
 
     opened = 0
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        super().__init__(handler)
+        self._home = asyncio.get_running_loop()
+
+    def __call__(self) -> web.RequestHandler:
+        """Make the end of a new connection."""
+        return _Connection(
+            self,
+            loop=self._home,
+            access_log=None,  # type: ignore[arg-type] # aiohttp's own way to log no access
+            # Filters travel in the request line, so it may be long.
+            max_line_size=65_536,
+            # A packed body is one that is not JSON.
+            auto_decompress=False,
+        )
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Count a connection."""
@@ -53,8 +98,8 @@ class Server:
         self.requests: RequestLog = RequestLog()
         self.quota: Quota = Quota()
         self.on_list: Callable[[ListCall], None] | None = None
-        self.control: Callable[[web.BaseRequest], Awaitable[Answer]] | None = None
-        """Serves `/` and `/_emulator/`."""
+        self.control: Callable[[web.BaseRequest, str], Awaitable[Answer]] | None = None
+        """Serves `/` and `/_emulator/`, given the path."""
         self._hosts = hosts
         self._late: list[tuple[float, int, Call]] = []
         self._late_order = count()
@@ -68,8 +113,7 @@ class Server:
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port."""
-        # Filters travel in the request line, so it may be long.
-        self._listener = _Listener(self.handle, access_log=None, max_line_size=65_536)
+        self._listener = _Listener(self.handle)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=0.05)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, backlog=1024).start()
@@ -101,18 +145,16 @@ class Server:
         """Answer one request."""
         if not self._hosts.accepts(request):
             return _response(gateway(421, 300, "Misdirected Request", details="foreign host"))
-        path, _, query = request.raw_path.partition("?")
-        if self.control is not None and (path == "/" or path.startswith("/_emulator/")):
-            return _response(await self.control(request))
+        path, _, query = _target(request).partition("?")
+        if self.control is not None and (path == "/" or f"{path}/".startswith("/_emulator/")):
+            return _response(await self.control(request, path))
         self.settle()
         project = self.project
-        found = find(request.method, path, lenient=project.settings.mode == "lenient")
         now = project.now()
-        if found is None:
-            hint = f"no such route; the nearest is {nearest(request.method, path)}"
-            answer = gateway(404, 300, "Not Found", details=hint)
-            self.requests.add(LoggedRequest(None, request.method, path, query, answer.status, now))
-            return _response(answer)
+        found = _operation(request.method, path, lenient=project.settings.mode == "lenient")
+        if isinstance(found, Answer):
+            self.requests.add(LoggedRequest(None, request.method, path, query, found.status, now))
+            return _response(found)
         route, ids = found
         quota = self.quota
         refusal = quota.enter(now, project.settings)
@@ -132,10 +174,10 @@ class Server:
         operation = call.route.operation
         fired: Sequence[FaultRule] = ()
         body = await _read(request, self.project.settings.max_body_bytes)
-        if call.stale:
+        if body is None or call.stale:
             reply = _Reply(None)
-        elif body is None:
-            reply = _Reply(gateway(413, 430, "Request Entity Too Large"))
+        elif isinstance(body, Answer):
+            reply = _Reply(body)
         else:
             call.body = body
             call.caller = Caller(
@@ -146,7 +188,8 @@ class Server:
             if self.faults:
                 fired = self.faults.fire(call.route)
             if self.on_list is not None and operation.startswith("list"):
-                self.on_list(ListCall(operation, tuple(call.ids), call.query))
+                with suppress(GatewayError):  # an unreadable query is answered below
+                    self.on_list(ListCall(operation, tuple(call.ids), call.query))
             reply = await self._go_wrong(call, fired) if fired else _Reply(self._carry_out(call))
         status = None if reply.answer is None else reply.answer.status
         faults = tuple(rule.fault.action for rule in fired)
@@ -195,7 +238,8 @@ class Server:
             heapq.heappush(self._late, (due, next(self._late_order), call))
         if fault.action in {"late", "drop_before"}:
             return _Reply(None)
-        reply = _Reply(self._carry_out(call))
+        answer = self._carry_out(call)
+        reply = _Reply(answer)
         match fault.action:
             case "drop_after":
                 reply.answer = None
@@ -203,14 +247,12 @@ class Server:
                 reply.halved = True
             case "stall":
                 reply.halved, reply.rest_after_s = True, fault.delay_s
-            case "malformed" if reply.answer is not None:
-                reply.answer.body = reply.answer.body[: len(reply.answer.body) // 2]
+            case "malformed":
+                answer.body = answer.body[: len(answer.body) // 2]
             case "hang_up":
                 reply.hang_up = True
-            case "twice" if call.route.writes:
+            case _:  # twice, which only writes get here with
                 self._carry_out(call)
-            case _:
-                pass
         return reply
 
     def _disturb(self, call: Call, rule: FaultRule) -> None:
@@ -252,19 +294,48 @@ class _Reply(msgspec.Struct):
     """Close the connection after the answer, without saying so in it."""
 
 
-async def _read(request: web.BaseRequest, limit: int) -> bytes | None:
-    """Return the request body, None when it is too large."""
+def _target(request: web.BaseRequest) -> str:
+    """Return path and query as sent; a proxy's caller puts scheme and host before them."""
+    target = request.raw_path
+    if target.startswith("http://"):
+        target = f"/{target[7:].partition('/')[2]}"
+    return target
+
+
+def _operation(method: str, path: str, *, lenient: bool) -> tuple[Route, list[str]] | Answer:
+    """Return the operation that a request asks for and its ids, or why there is none."""
+    try:
+        found = find(method, path, lenient=lenient)
+    except UnicodeDecodeError:
+        return gateway(400, 100, "Bad Request", details="the path is not UTF-8")
+    if found is not None:
+        return found
+    methods = allowed(path)
+    if not methods:
+        hint = f"no such route; the nearest is {nearest(method, path)}"
+        return gateway(404, 300, "Not Found", details=hint)
+    return not_allowed(method, methods)
+
+
+async def _read(request: web.BaseRequest, limit: int) -> bytes | Answer | None:
+    """Return the request body, or the refusal of one that is too large; None if it broke off."""
     if not request.can_read_body:
         return b""
     if (request.content_length or 0) > limit:
-        return None
+        return _too_large()
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
+        return _too_large()
+    except ConnectionError:
         return None
-    return body if len(body) <= limit else None
+    return body if len(body) <= limit else _too_large()
+
+
+def _too_large() -> Answer:
+    return gateway(413, 430, "Request Entity Too Large")
 
 
 def _response(answer: Answer) -> web.Response:
@@ -280,7 +351,7 @@ async def _send(request: web.BaseRequest, reply: _Reply) -> web.StreamResponse:
     if answer is None:
         _close(request)
         return web.Response()
-    if reply.halved:
+    if reply.halved and request.method != "HEAD":
         return await _send_halved(request, answer, reply.rest_after_s)
     response = _response(answer)
     if reply.hang_up:

@@ -4,10 +4,13 @@ A number such as D04 names the contradiction in the project's notes on the platf
 documentation that a setting settles. Nothing here is read from a file or from the environment.
 """
 
+from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
 import msgspec
+
+from ncloudchat_async.emulator.names import refuse_unknown
 
 __all__ = ["EmulatorSettings"]
 
@@ -162,6 +165,9 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Raises:
             ValueError: A field is unknown, or a value is not one it can take.
         """
+        if isinstance(fields, Mapping):
+            names = (str(name) for name in fields)
+            refuse_unknown("setting", names, cls.__struct_fields__)
         try:
             return msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:

@@ -5,6 +5,7 @@ commits by itself. What an object means is decided elsewhere.
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from types import MappingProxyType
@@ -151,28 +152,35 @@ class Store:
     A file keeps its rows from run to run and belongs to one emulator at a time.
 
     Raises:
-        ValueError: The file is not an emulator's, or was written by another version.
+        ValueError: The file cannot be opened, is in use, is not an emulator's, or was
+            written by another version.
     """
 
     def __init__(self, path: str | PathLike[str] | None = None) -> None:
-        self._db = sqlite3.connect(
-            ":memory:" if path is None else path,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
         try:
+            self._db = sqlite3.connect(
+                ":memory:" if path is None else path,
+                timeout=0,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+            # An emulator that was made and never entered is closed without a warning.
+            weakref.finalize(self, self._db.close)
             self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+        except sqlite3.OperationalError as error:
+            taken = "is another emulator's at the moment" if "locked" in str(error) else error
+            raise ValueError(f"Cannot keep rows in {path}: {taken}") from error
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"Not a store of the emulator: {path}: {error}") from error
 
     def _prepare(self) -> None:
-        try:
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"Not a store of the emulator: {error}") from error
+        # Held until the end, or the death, of this process.
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("BEGIN EXCLUSIVE")
+        self._db.execute("COMMIT")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not version and not tables:
             # A crash of the machine may lose what a crash of the emulator does not.
             self._db.execute("PRAGMA journal_mode = WAL")

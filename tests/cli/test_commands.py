@@ -145,9 +145,9 @@ def test_channels_and_messages_work(cli: Cli, ncloudchat_emulator: EmulatorThrea
     ]
     assert cli("messages", "delete", one, *sent, "--yes").code == 0
     assert len(cli("messages", "list", one).rows) == 1
-    ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": "A"}])
-    ncloudchat_emulator.add_subscription(one, "user-1")
-    assert cli("channels", "subscribers", one).rows[0]["user_id"] == "user-1"
+    ncloudchat_emulator.add_rows("members", [{"id": "a", "name": "A"}])
+    ncloudchat_emulator.add_subscription(one, "a")
+    assert cli("channels", "subscribers", one).rows[0]["user_id"] == "a"
     assert cli("subscriptions", "list", "--count").rows == [{"count": 1}]
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -176,6 +177,36 @@ def test_a_file_keeps_rows_from_run_to_run(tmp_path: Path, clock: Clock) -> None
     assert int(second["sort_id"]) == int(first["sort_id"]) + 1
 
 
+def test_a_file_belongs_to_one_emulator(tmp_path: Path) -> None:
+    """A second emulator on a file in use is refused, as is a file that cannot be made."""
+    path = tmp_path / "platform.sqlite"
+    with EmulatorThread(data=path), pytest.raises(ValueError, match="another emulator's"):
+        EmulatorThread(data=path)
+    with pytest.raises(ValueError, match="Cannot keep rows"):
+        EmulatorThread(data=tmp_path / "nowhere" / "platform.sqlite")
+
+
+def test_a_file_survives_a_killed_emulator(tmp_path: Path) -> None:
+    """What was answered before a kill is there afterwards, and the file is free again."""
+    path = tmp_path / "platform.sqlite"
+    code = (
+        "import sys, time; from ncloudchat_async.emulator import EmulatorThread\n"
+        "with EmulatorThread(data=sys.argv[1]) as emulator:\n"
+        "    emulator.seed(members=1)\n"
+        "    print(emulator.base_url, flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as twin:
+        assert twin.stdout is not None
+        url = twin.stdout.readline().decode().strip()
+        body = b'{"noun":"members","rows":[{"id":"user-1"}]}'
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/_emulator/rows", body, headers, method="POST")
+        urllib.request.urlopen(request, timeout=10).close()
+        twin.kill()
+    with EmulatorThread(data=path) as emulator:
+        assert emulator.stats.rows["members"] == 2
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     """A file that is no store, or one of another version, is left alone."""
     path = tmp_path / "notes.txt"
@@ -236,8 +267,11 @@ def test_controls_work_over_http(api: Api) -> None:
     assert control(api, "DELETE", "faults") == control(api, "GET", "faults") == []
     operations = [entry["operation"] for entry in control(api, "GET", "requests")]
     assert operations == ["listMessages", "sendMessage"]
-    control(api, "POST", "reset")
+    control(api, "DELETE", "rows", {"noun": "members", "id": member})
     assert control(api, "GET", "stats")["rows"]["members"] == 0
+    assert control(api, "POST", "key") == {"api_key": api.emulator.api_key}
+    control(api, "POST", "reset")
+    assert control(api, "GET", "stats")["rows"]["channels"] == 0
 
 
 def test_an_audit_over_http_may_be_large(api: Api) -> None:
@@ -254,9 +288,17 @@ def test_an_audit_over_http_may_be_large(api: Api) -> None:
         ("PATCH", "settings", {"default_per_page": 0}),
         ("PATCH", "settings", {"nothing": 1}),
         ("PATCH", "settings", []),
+        ("POST", "seed", {"channel": 1}),
+        ("POST", "rows", {"noun": "members", "rows": [], "row": []}),
+        ("POST", "rows", {"noun": "members", "rows": [{"id": "u", "custom_field": "c"}]}),
         ("POST", "faults", {"operation": "nothing", "action": "delay"}),
         ("POST", "faults", {"operation": "*", "action": "delay", "delays": 1}),
         ("POST", "seed", {"messages_per_channel": 1}),
+        ("POST", "seed", {"members": -1}),
+        ("POST", "rows", {"noun": "members", "rows": [{"id": "u", "created_at": 1e300}]}),
+        ("POST", "rows", {"noun": "members", "rows": [{"id": "u", "created_at": "today"}]}),
+        ("POST", "rows", {"noun": "messages", "rows": [{"channel_id": ["c"], "content": "c"}]}),
+        ("POST", "rows", {"noun": "messages", "rows": [{"content": "c"}]}),
         ("POST", "subscriptions", {}),
         ("POST", "audit", {}),
     ],
@@ -268,11 +310,84 @@ def test_wrong_controls_are_refused(api: Api, method: str, name: str, body: obje
     assert reply.json["error"]
 
 
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 10_000])
+def test_controls_survive_any_body(api: Api, raw: bytes) -> None:
+    """A body that is no JSON object answers 400; an empty seed is one of nothing."""
+    for method, name in (
+        ("PATCH", "settings"),
+        ("POST", "faults"),
+        ("POST", "seed"),
+        ("POST", "rows"),
+    ):
+        expected = 200 if (name, raw) == ("seed", b"") else 400
+        assert api.send(method, f"/_emulator/{name}", raw=raw).status == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "body", "hint"),
+    [
+        ("PATCH", "settings", {"list_lag": 2}, "list_lag_s"),
+        ("POST", "faults", {"operation": "*", "action": "delay", "delay": 1}, "delay_s"),
+        ("POST", "seed", {"message_per_channel": 1}, "messages_per_channel"),
+        ("POST", "subscriptions", {"channelId": "c"}, "channel_id"),
+        ("POST", "rows", {"noun": "members", "rows": [{"custom_field": 1}]}, "customField"),
+    ],
+)
+def test_unknown_fields_hint_at_the_nearest(
+    api: Api, method: str, name: str, body: object, hint: str
+) -> None:
+    """A field that no control knows is refused, and the nearest one named."""
+    reply = api.send(method, f"/_emulator/{name}", body)
+    assert reply.status == 400
+    assert f"the nearest is {hint!r}" in reply.json["error"]
+
+
+def test_orphans_are_refused_unless_permitted(api: Api) -> None:
+    """Messages and subscriptions need a channel that is there, subscriptions a member too."""
+    gone, channel = api.channel("gone")["id"], api.channel()["id"]
+    api.ok("DELETE", f"/channels/{gone}")
+    api.member()
+    for noun, row in (
+        ("messages", {"channel_id": gone, "content": "c"}),
+        ("subscriptions", {"channel_id": gone, "user_id": "user-1"}),
+        ("subscriptions", {"channel_id": channel, "user_id": "nobody"}),
+    ):
+        body = {"noun": noun, "rows": [row]}
+        reply = api.send("POST", "/_emulator/rows", body)
+        assert (reply.status, "there is no" in reply.json["error"]) == (400, True)
+        control(api, "POST", "rows", {**body, "orphans": True})
+    assert api.emulator.stats.rows["subscriptions"] == 2
+
+
+def test_joining_keeps_to_the_channels_terms(api: Api) -> None:
+    """Nobody joins what is not there, is private, is full, or was joined before."""
+    for user_id in ("user-1", "user-2"):
+        api.member(user_id)
+    private = api.channel("private", type="PRIVATE", members=["user-2"], limit=1)["id"]
+
+    def refused(channel_id: str, user_id: str) -> str:
+        with pytest.raises(ValueError, match=r"join|private|full") as raised:
+            api.emulator.add_subscription(channel_id, user_id)
+        return str(raised.value)
+
+    assert "no channel 'nowhere'" in refused("nowhere", "user-1")
+    assert "no member 'nobody'" in refused(private, "nobody")
+    assert "does not name 'user-1'" in refused(private, "user-1")
+    api.emulator.add_subscription(private, "user-2")
+    api.ok("PUT", f"/channels/{private}", {"type": "PUBLIC"})
+    assert "its limit is 1" in refused(private, "user-1")
+    api.ok("PUT", f"/channels/{private}", {"limit": 0})
+    assert "already" in refused(private, "user-2")
+    api.emulator.add_subscription(private, "user-1")
+
+
 def test_unknown_controls_name_the_known_ones(api: Api) -> None:
-    """A control that does not exist answers 404 with a list of those that do."""
-    reply = api.send("GET", "/_emulator/seed")
+    """A control that does not exist answers 404 with a list of those that do; so does the index."""
+    reply = api.send("GET", "/_emulator/seeds")
     assert reply.status == 404
     assert "POST /_emulator/seed" in reply.json["error"]["details"]
+    for path in ("/_emulator", "/_emulator/"):
+        assert "POST /_emulator/seed" in api.send("GET", path).json
 
 
 @pytest.mark.parametrize(
@@ -281,7 +396,6 @@ def test_unknown_controls_name_the_known_ones(api: Api) -> None:
         ("GET", "/v1/api/member", "GET /v1/api/members"),
         ("POST", "/v1/api/message/c-1", "POST /v1/api/messages/{channelId}"),
         ("GET", "/v1/api/v1/api/friendship/bulk", "/v1/api/friendship/bulk"),
-        ("PATCH", "/v1/api/channels/c-1", "/v1/api/channels/{channelId}"),
         ("GET", "/v1/api/members/", "GET /v1/api/members"),
         ("GET", "/v1/api/members//notification", "/notification"),
     ],
@@ -352,6 +466,69 @@ def test_routes_are_the_documentations(api: Api) -> None:
     for route in ROUTES:
         path = route.path.replace("{channelId}", "c").replace("{userId}", "u")
         assert api.send(route.method, path.replace("{messageId}", "m"), {}).status == 200
+
+
+async def test_an_emulator_runs_once() -> None:
+    """It has no address before, no rows afterwards, and cannot be entered again."""
+    emulator = Emulator()
+    emulator.seed(members=1)
+    with pytest.raises(RuntimeError, match="no address"):
+        _ = emulator.base_url
+    async with emulator:
+        with pytest.raises(RuntimeError, match="is running"):
+            await emulator.__aenter__()
+        assert emulator.stats.rows["members"] == 1
+    with pytest.raises(RuntimeError, match="has ended"):
+        await emulator.__aenter__()
+    with pytest.raises(RuntimeError, match="has ended"):
+        _ = emulator.stats
+
+
+def test_a_thread_runs_once() -> None:
+    """In a thread, too, the errors name what is wrong; what is in memory can still be read."""
+    emulator = EmulatorThread()
+    with pytest.raises(RuntimeError, match="no address"):
+        _ = emulator.base_url
+    with emulator:
+        with pytest.raises(RuntimeError, match="is running"):
+            emulator.__enter__()
+        Api(emulator).member()
+    with pytest.raises(RuntimeError, match="has ended"):
+        emulator.__enter__()
+    for use in (emulator.seed, emulator.reissue_key, emulator.reset):
+        with pytest.raises(RuntimeError, match="has ended"):
+            use()
+    assert [entry.operation for entry in emulator.requests] == ["registerMember"]
+
+
+def test_whoever_waits_for_an_ending_emulator_is_told() -> None:
+    """Work handed to the thread while it ends raises instead of waiting for ever."""
+
+    def ask_on(emulator: EmulatorThread) -> None:
+        while True:
+            _ = emulator.stats
+
+    with ThreadPoolExecutor() as pool:
+        for _ in range(10):
+            with EmulatorThread() as emulator:
+                asking = [pool.submit(ask_on, emulator) for _ in range(4)]
+            for one in asking:
+                with pytest.raises(RuntimeError, match="has ended"):
+                    one.result(timeout=5)
+
+
+def test_an_emulator_shows_where_it_is_and_never_the_key() -> None:
+    """Its representation has state, address and counts."""
+    emulator = EmulatorThread(api_key="secret-1")
+    assert repr(emulator).startswith("<EmulatorThread new at 127.0.0.1")
+    with emulator:
+        Api(emulator).member()
+        emulator.faults.add(Fault("*", "delay"))
+        shown = repr(emulator)
+        assert f"running at {emulator.base_url}" in shown
+        assert "1 requests, 1 faults" in shown
+        assert "secret" not in shown
+    assert "ended" in repr(emulator)
 
 
 async def test_an_emulator_runs_inside_a_loop() -> None:

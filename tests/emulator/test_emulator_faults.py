@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ncloudchat_async.emulator import Fault, ListCall
-from ncloudchat_async.emulator.faults import Action, Faults
+from ncloudchat_async.emulator.faults import PAGING, Action, Faults
 from ncloudchat_async.emulator.routes import ROUTES
 from tests.emulator.raw import Api, Clock
 
@@ -63,12 +63,33 @@ def test_rules_choose_by_operation(operation: str) -> None:
         {"operation": "*", "action": "delay", "nth": 1, "every": 2},
         {"operation": "*", "action": "delay", "probability": 1.5},
         {"operation": "*", "action": "delay", "delay_s": -1.0},
+        {"operation": "*", "action": "delay", "status": 500},
+        {"operation": "*", "action": "drop_after", "delay_s": 1.0},
+        {"operation": "*", "action": "status", "rows": 2},
+        {"operation": "*", "action": "status", "headers": {"a b": "c"}},
+        {"operation": "*", "action": "status", "headers": {"a": "b\r\nc: d"}},
     ],
 )
 def test_impossible_rules_are_refused(fields: dict[str, Any]) -> None:
     """An unknown operation or action, a value out of range or two choices raise ValueError."""
-    with pytest.raises(ValueError, match=r"operation|refused|one of"):
+    with pytest.raises(ValueError, match=r"operation|refused|one of|does not use|no header"):
         Faults().add(Fault(**fields))
+
+
+@pytest.mark.parametrize(
+    ("operation", "action", "able"),
+    [
+        *[("sendMessage", action, "listMembers, listMessages") for action in sorted(PAGING)],
+        ("PUT", "insert", "listChannels, listSubscriptions"),
+        ("GET /v1/api/members/{userId}", "delete", "listMembers"),
+        ("getMember", "twice", "registerMember"),
+        ("GET", "twice", "sendMessage"),
+    ],
+)
+def test_rules_that_can_do_nothing_are_refused(operation: str, action: Action, able: str) -> None:
+    """An action on lists needs a list, a doubled write a write; the error names what there is."""
+    with pytest.raises(ValueError, match=f"does nothing to .*{able}"):
+        Fault(operation, action)
 
 
 @pytest.fixture
@@ -140,7 +161,8 @@ def test_malformed_is_complete_http_and_broken_json(api: Api, channel: str) -> N
 @pytest.mark.parametrize("action", ["delay", "stall"])
 def test_delay_and_stall_answer_late_but_whole(api: Api, channel: str, action: Action) -> None:
     """A delayed or stalled request is applied and answered, after the wait."""
-    api.emulator.faults.add(Fault("sendMessage", action, delay_s=0.05, jitter_s=0.01))
+    jitter_s = 0.01 if action == "delay" else 0.0
+    api.emulator.faults.add(Fault("sendMessage", action, delay_s=0.05, jitter_s=jitter_s))
     begun = time.monotonic()
     assert api.message(channel)["content"] == "hello"
     assert time.monotonic() - begun >= 0.05

@@ -106,7 +106,8 @@ def test_undefined_requests_are_refused(pair: Api) -> None:
     answer = pair.ok("POST", "/friendship/request", stranger)
     assert answer == {"data": {"requestFriend": {"friendship": None}}}
     assert pair.ok("POST", "/friendship/bulk", [PAIR, stranger]) == {"message": None}
-    assert pair.ok("POST", "/friendship/request", {"userId": "user-1"})["status"] == -100
+    for wrong in ({"userId": "user-1"}, {**PAIR, "message": 5}):
+        assert pair.ok("POST", "/friendship/request", wrong)["status"] == -100
 
 
 def test_users_who_are_gone_are_null(pair: Api) -> None:

@@ -146,7 +146,7 @@ def test_content_is_searched_literally(contents: list[str], part: str, order: An
             {"id": f"m{n}", "channel_id": "c", "content": text, "created_at": SECOND + n // 3}
             for n, text in enumerate(contents)
         ]
-        add_rows(project, "messages", rows)
+        add_rows(project, "messages", rows, orphans=True)
         kept = [(n, text) for n, text in enumerate(contents) if part in text]
         if order is not None:
             keys: dict[str, Any] = {
@@ -224,10 +224,19 @@ def test_count_can_be_ignored(api: Api) -> None:
 
 
 def test_state_means_not_deleted(api: Api) -> None:
-    """D29: state true or "1" matches every listed channel, anything else none."""
+    """D29: state true or "1" matches what is not deleted, anything else what is."""
     api.channel()
-    for value, rows in ((True, 1), ("1", 1), (False, 0), ("0", 0)):
-        assert len(api.ok("GET", "/channels", filter={"state": value})) == rows
+    api.member("user-1")
+    api.member("user-2")
+    api.ok("DELETE", "/members/user-1")
+    for value, channels, members in (
+        (True, 1, ["user-2"]),
+        ("1", 1, ["user-2"]),
+        (False, 0, ["user-1"]),
+    ):
+        assert len(api.ok("GET", "/channels", filter={"state": value})) == channels
+        listed = api.ok("GET", "/members", filter={"state": value})
+        assert [member["id"] for member in listed] == members
 
 
 def test_filters_compare_types(api: Api) -> None:

@@ -25,6 +25,11 @@ class _Pair(msgspec.Struct):
     friend_id: _Id = msgspec.field(name="friendId")
 
 
+class _Request(_Pair):
+    message: str | None = None
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
 _PAIR = msgspec.json.Decoder(_Pair)
 _PAIRS = msgspec.json.Decoder(Annotated[list[_Pair], msgspec.Meta(min_length=1)])
 _STORED = msgspec.json.Decoder(Friendship)
@@ -33,7 +38,7 @@ _OPEN = {"requested", "pending"}
 
 def request(call: Call) -> bytes:
     """Ask for a friendship (envelope: D14, status: D16)."""
-    pair = call.read(_PAIR)
+    pair = call.read(_REQUEST)
     plain = call.settings.friend_envelope == "plain"
     wrapping = b'{"friendship":%s}' if plain else b'{"data":{"requestFriend":{"friendship":%s}}}'
     _refuse_oneself(pair)

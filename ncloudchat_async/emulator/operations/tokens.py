@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -20,6 +21,7 @@ class _Wanted(msgspec.Struct):
     expire_days: int | str | None = msgspec.field(default=None, name="expireDay")
 
 
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _WANTED = msgspec.json.Decoder(_Wanted)
 
 
@@ -49,10 +51,8 @@ def issue(call: Call) -> bytes:
 def _days(call: Call, asked: int | str | None) -> int:
     limit = call.settings.max_expire_days
     bounds = "at least 1" if limit is None else f"1 to {limit}"
-    try:
-        days = int(asked or 0)
-    except ValueError:
-        days = 0
+    text = str(asked)
+    days = int(text) if _DIGITS.fullmatch(text) else 0
     if days < 1 or (limit is not None and days > limit):
         raise RefusedError.parameter(f"expireDay must be {bounds}")
     return days
