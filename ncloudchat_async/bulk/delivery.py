@@ -228,7 +228,7 @@ class Job(Run[Delivery, Outcome]):
 
     def _sent_once(self, error: NcloudChatError | None = None) -> int:
         """Count a send that left; one that was refused before that is none."""
-        left = int(error is None or error.attempts > 0)
+        left = int(error is None or error.attempts > 0 or error.applied != "no")
         self._attempts += left
         return left
 

@@ -164,7 +164,7 @@ def decode(
                 # A bare object may still say status -1 beside an id: only one without
                 # these keys is taken without a second look.
                 return answer  # type: ignore[no-any-return]  # typed by the endpoint
-    return _decode_slowly(endpoint, response, partial(_masked, secret, sent))
+    return _decode_slowly(endpoint, response, secret, sent)
 
 
 def _inner(answer: Any, envelope: str) -> Any:
@@ -176,7 +176,9 @@ def _inner(answer: Any, envelope: str) -> Any:
     return answer
 
 
-def _decode_slowly(endpoint: Endpoint[T], response: Response, mask: Mask) -> T:
+def _decode_slowly(
+    endpoint: Endpoint[T], response: Response, secret: Secret | None, sent: bytes | None
+) -> T:
     """Judge an answer that the typed decoder did not take, piece by piece."""
     if 300 <= response.status < 400:
         raise UnexpectedRedirectError(
@@ -186,7 +188,9 @@ def _decode_slowly(endpoint: Endpoint[T], response: Response, mask: Mask) -> T:
         )
     answer, readable = _parse(response.body)
     if not readable and (mended := _without_lone_surrogates(response.body)) != response.body:
-        return _decode_slowly(endpoint, Response(response.status, response.headers, mended), mask)
+        again = Response(response.status, response.headers, mended)
+        return decode(endpoint, again, secret=secret, sent=sent)
+    mask = partial(_masked, secret, sent)
     failure = _failure(endpoint, response, answer, mask)
     if failure is not None:
         raise failure

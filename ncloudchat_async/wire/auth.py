@@ -145,7 +145,7 @@ class KeyRing:
 
 def escaped(text: str) -> str:
     """Write a text as it stands between the quotes of a JSON string."""
-    return msgspec.json.encode(text).decode()[1:-1]
+    return msgspec.json.encode(str.__str__(text)).decode()[1:-1]
 
 
 class AuthLatch:

@@ -138,7 +138,8 @@ class Platform:
         await (self.time.sleep(self.latency_s) if self.latency_s else anyio.lowlevel.checkpoint())
         fate = self.fate(channel_id, content)
         if fate == "refused":
-            raise BadRequestError("refused", http_status=400)
+            refused = BadRequestError("refused", http_status=400)
+            raise refused.located("send", "POST", "/", attempts=1, elapsed_s=0.0)
         if fate == "dropped":
             raise OutcomeUnknownError("dropped", applied="unknown")
         row = self.store(channel_id, content, late_s=self.late_s if fate == "late" else 0.0)

@@ -305,7 +305,7 @@ def test_server_texts_are_cut_to_one_clean_line() -> None:
         ("1e3", None, None),
         ("inf", None, None),
         ("nan", None, None),
-        ("9" * 40, None, None),
+        ("9" * 40, None, 1e40),
         ("Wed, 21 Oct 2015 07:28:30 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 30.0),
         ("Wed, 21 Oct 2015 07:27:30 GMT", "Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
         ("Wed, 21 Oct 2015 07:28:30 GMT", None, None),

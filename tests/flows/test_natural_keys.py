@@ -1,0 +1,97 @@
+"""Writes with a natural key: registering a member, creating a channel with a `unique_id`."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import pytest
+
+from ncloudchat_async import Client, Retry, errors
+from ncloudchat_async.emulator import Emulator, Fault
+from ncloudchat_async.models import Channel, Member
+
+
+async def make_member(chat: Client) -> Member | Channel:
+    """Register somebody."""
+    return await chat.members.register("user-1", "Kim")
+
+
+async def make_channel(chat: Client) -> Member | Channel:
+    """Create a channel that has a natural key."""
+    return await chat.channels.create("room", unique_id="room-1")
+
+
+Make = Callable[[Client], Awaitable[Member | Channel]]
+KEYED = pytest.mark.parametrize(
+    ("make", "write", "look"),
+    [
+        (make_member, "registerMember", "getMember"),
+        (make_channel, "createChannel", "listChannels"),
+    ],
+)
+
+
+@KEYED
+async def test_a_lost_answer_is_settled_by_a_natural_key(
+    emulator: Emulator, chat: Client, make: Make, write: str, look: str
+) -> None:
+    """What was applied and lost its answer is found, and not written again."""
+    emulator.faults.add(Fault(write, "drop_after", nth=1))
+    assert (await make(chat)).id
+    assert sum(entry.operation == write for entry in emulator.requests) == 1
+
+
+@KEYED
+@pytest.mark.parametrize(
+    ("lost", "trouble"),
+    [
+        ("drop_before", None),
+        ("drop_before", "drop_before"),
+        ("drop_after", "status"),
+        ("drop_after", "throttle"),
+        ("drop_after", "drop_before"),
+    ],
+)
+async def test_a_lookup_never_hides_the_doubt(  # noqa: PLR0917 - pytest passes them by name
+    emulator: Emulator,
+    chat: Client,
+    make: Make,
+    write: str,
+    look: str,
+    lost: Literal["drop_before", "drop_after"],
+    trouble: Literal["status", "throttle", "drop_before"] | None,
+) -> None:
+    """Not found or not readable, the write stays in doubt, and is on the wire once."""
+    emulator.faults.add(Fault(write, lost, nth=1))
+    if trouble is not None:
+        emulator.faults.add(Fault(look, trouble))
+    view = chat.with_options(retry=Retry(max_attempts=1))
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        await make(view)
+    assert caught.value.applied == "unknown"
+    assert caught.value.method == "POST"
+    assert caught.value.attempts == 1
+    assert sum(entry.operation == write for entry in emulator.requests) == 1
+
+
+@KEYED
+async def test_write_and_lookup_share_one_deadline(
+    emulator: Emulator, chat: Client, make: Make, write: str, look: str
+) -> None:
+    """A call that looks for what it wrote ends by its own deadline all the same."""
+    emulator.faults.add(Fault(write, "drop_after", nth=1))
+    emulator.faults.add(Fault(look, "delay", delay_s=30.0))
+    started = time.monotonic()
+    with pytest.raises(errors.OutcomeUnknownError):
+        await make(chat.with_options(deadline_s=0.5))
+    assert 0.4 < time.monotonic() - started < 0.75
+
+
+async def test_a_taken_id_is_told_as_the_registration(chat: Client, emulator: Emulator) -> None:
+    """When somebody else has the id, the error is the registration's, not the lookup's."""
+    await chat.members.register("user-1", "Lee")
+    emulator.faults.add(Fault("registerMember", "drop_before", nth=2))
+    with pytest.raises(errors.ConflictError) as caught:
+        await make_member(chat)
+    told = caught.value
+    assert (told.operation, told.method, told.attempts) == ("Members.register", "POST", 1)
