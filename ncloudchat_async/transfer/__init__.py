@@ -14,11 +14,13 @@ from ncloudchat_async.transfer.reports import (
     Failure,
     Forecast,
     ImportReport,
+    OnDoubt,
     OnProgress,
     Progress,
 )
 from ncloudchat_async.transfer.search import FoundFile, FoundMessage, files, search
 from ncloudchat_async.transfer.statistics import Day, ProjectStats, archive_stats, live_stats
+from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.template import DEFAULT_TEMPLATE, FIELDS, Template
 from ncloudchat_async.transfer.verify import verify
 
@@ -37,9 +39,11 @@ __all__ = [
     "FoundFile",
     "FoundMessage",
     "ImportReport",
+    "OnDoubt",
     "OnProgress",
     "Progress",
     "ProjectStats",
+    "Stop",
     "TableNoun",
     "Template",
     "Verification",
