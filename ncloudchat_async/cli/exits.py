@@ -29,6 +29,7 @@ UNKNOWN: Final = 5
 
 _CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
     (errors.ConfigError, USAGE),
+    (errors.ArchiveError, USAGE),
     (errors.AuthenticationError, AUTHENTICATION),
     (errors.PermissionDeniedError, AUTHENTICATION),
     (errors.ProjectNotFoundError, AUTHENTICATION),

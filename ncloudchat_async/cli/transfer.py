@@ -14,7 +14,7 @@ from cyclopts import Parameter, validators
 from ncloudchat_async import Client
 from ncloudchat_async.bulk import Mode
 from ncloudchat_async.cli.again import command_line, say_again
-from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN
+from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure, code_of
 from ncloudchat_async.cli.friends import pair_of
 from ncloudchat_async.cli.inputs import read_items
 from ncloudchat_async.cli.options import Count, Flag, Source
@@ -22,6 +22,7 @@ from ncloudchat_async.cli.output import row_of
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
+from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.transfer import (
     OnProgress,
     Stop,
@@ -195,7 +196,8 @@ def verify(
     """Compare two projects, or an archive with a project; a difference is exit code 1.
 
     A side is an archive's path, or `profile:NAME` for a project; without a right side it is
-    the project of --profile or the environment.
+    the project of --profile or the environment. Both are looked for before either is read:
+    a file that is no archive is exit code 2, a refused key 3.
 
     Example: `ncloudchat verify project.archive`
 
@@ -211,9 +213,14 @@ def verify(
         interrupts.expire_after(common.connection.deadline)
         async with _side(left, common) as first, _side(right, common) as second:
             with Progress() as progress:
-                found = await compare(
-                    first, second, template=template, on_progress=_shown(progress, _READ)
-                )
+                try:
+                    found = await compare(
+                        first, second, template=template, on_progress=_shown(progress, _READ)
+                    )
+                except NcloudChatError as error:
+                    # Which of the two sides it is, where the library can tell.
+                    said = ": ".join((*getattr(error, "__notes__", ()), str(error)))
+                    raise Failure(said, code_of(error)) from error
         with common.output.open() as rows:
             rows.write({"equal": found.equal, **row_of(found)})
         return DONE if found.equal else FAILED

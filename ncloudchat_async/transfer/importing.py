@@ -239,5 +239,8 @@ def _checked(
         wording = Template(under_way)
     if not whole and not partial_archive:
         # What is fetched later would be sent behind what came after it.
-        raise ArchiveError(f"the export of {path} was interrupted: export again first")
+        raise ArchiveError(
+            f"the export of {path} was interrupted: export again first, or import what there is "
+            "(partial_archive=True, --partial-archive)"
+        )
     return wording
