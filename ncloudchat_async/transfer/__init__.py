@@ -9,6 +9,7 @@ from ncloudchat_async.transfer.compare import ChannelDifference, Comparison, Ver
 from ncloudchat_async.transfer.convert import ConvertReport, Format, TableNoun, convert
 from ncloudchat_async.transfer.export import export_project
 from ncloudchat_async.transfer.importing import forecast_import, import_project
+from ncloudchat_async.transfer.live_files import LiveFiles, live_files
 from ncloudchat_async.transfer.reports import (
     ExportReport,
     Failure,
@@ -39,6 +40,7 @@ __all__ = [
     "FoundFile",
     "FoundMessage",
     "ImportReport",
+    "LiveFiles",
     "OnDoubt",
     "OnProgress",
     "Progress",
@@ -54,6 +56,7 @@ __all__ = [
     "files",
     "forecast_import",
     "import_project",
+    "live_files",
     "live_stats",
     "search",
     "verify",

@@ -6,13 +6,13 @@ empty; the JSON that came is in the column `raw` when that is asked for.
 
 import types
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ncloudchat_async.models import Channel, Member, Message, Subscription
-from ncloudchat_async.transfer.archive import moment
+from ncloudchat_async.transfer.archive import in_utc, moment
 from ncloudchat_async.transfer.rows import plain_row
 
 __all__ = ["MODELS", "Cell", "Column", "Kind", "columns_of", "flat_rows"]
@@ -143,13 +143,7 @@ def _time(value: object) -> Cell:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    if found.tzinfo is None:
-        return None
-    try:
-        found.astimezone(UTC)
-    except OverflowError:
-        return None  # the first or last day of all, in another time zone
-    return found
+    return None if found.tzinfo is None else in_utc(found)
 
 
 def _texts(value: object) -> Cell:

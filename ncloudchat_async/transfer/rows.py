@@ -28,6 +28,7 @@ __all__ = [
     "Noun",
     "RawRow",
     "Value",
+    "has_file",
     "plain_row",
     "read_row",
 ]
@@ -192,16 +193,21 @@ def _subscription(row: Subscription) -> tuple[Value, ...]:
     return row.channel_id, row.user_id, row.online
 
 
+def has_file(row: Message) -> bool:
+    """Say whether a message has an attachment: each has the object, empty for plain text."""
+    file = row.attachment
+    return row.message_type == "file" or (file is not None and bool(file.name or file.url))
+
+
 def _message(row: Message) -> tuple[Value, ...]:
     sender, file = row.sender, row.attachment
-    has_file = file is not None and bool(file.name or file.url)
     return (
         _number(row.sort_id),
         sender.id if sender is not None else None,
         sender.name if sender is not None else None,
         row.content,
-        file.name if file is not None and has_file else None,
-        int(has_file or row.message_type == "file"),
+        (file.name or None) if file is not None else None,
+        int(has_file(row)),
     )
 
 
