@@ -53,6 +53,8 @@ def search(
 ) -> int:
     """Find messages in an archive; all conditions that are given must hold.
 
+    Times are in UTC, whatever the project's time zone.
+
     Example: `ncloudchat search project.archive hello --sender Admin --output table`
 
     Args:
@@ -60,7 +62,8 @@ def search(
         text: Part of the text or of a file's name, whatever the case.
         sender: Id or whole name of the sender.
         channel: Id, unique id or whole name of the channel.
-        since: Sent at this moment or later.
+        since: Sent at this moment or later; without an offset it is in this machine's time
+            zone.
         until: Sent before this moment.
         files_only: Only messages with an attachment.
         deleted: Only those an export no longer found, or only the others.
@@ -170,6 +173,9 @@ def convert(
     output: Output = OUTPUT,
 ) -> int:
     """Write the rows of an archive as JSON lines, CSV or Parquet.
+
+    Times are in UTC (2025-07-01T00:00:00+00:00), but with --raw the platform's objects have
+    them as they came.
 
     Example: `ncloudchat convert project.archive members.csv --noun members --bom`
 

@@ -54,7 +54,8 @@ def convert(
     """Write one kind of row as a table; it blocks, so call it in a thread from a loop.
 
     The columns are those of the noun's struct, nested fields flattened (`sender_name`), and
-    `deleted_since`. Rows come in the order of their creation.
+    `deleted_since`. Rows come in the order of their creation, times are in UTC
+    (`2025-07-01T00:00:00+00:00`).
 
     Args:
         path: The archive.
@@ -118,16 +119,28 @@ _Rows = Iterator[tuple[str, int | None]]
 
 def _write_jsonl(sheet: _Sheet, rows: _Rows) -> Iterator[int]:
     names = [column.name for column in sheet.columns]
+    times = [at for at, column in enumerate(sheet.columns) if column.kind == "time"]
     encode = msgspec.json.Encoder().encode
     while batch := list(islice(rows, _BATCH)):
         if sheet.raw:
             # A line break inside an object is white space, which a line of its own must lack.
             lines = [raw.replace("\n", " ").replace("\r", " ").encode() for raw, _ in batch]
         else:
-            flat = flat_rows(sheet.columns, iter(batch))
-            lines = [encode(dict(zip(names, cells, strict=True))) for cells in flat]
+            lines = [
+                encode(dict(zip(names, _with_plain_times(cells, times), strict=True)))
+                for cells in flat_rows(sheet.columns, iter(batch))
+            ]
         sheet.stream.write(b"\n".join(lines) + b"\n")
         yield len(batch)
+
+
+def _with_plain_times(cells: list[Cell], times: list[int]) -> list[Cell]:
+    """Write times as CSV has them and the other commands: the encoder would write Z."""
+    for at in times:
+        cell = cells[at]
+        if isinstance(cell, datetime):
+            cells[at] = cell.isoformat()
+    return cells
 
 
 def guarded(text: str) -> str:
