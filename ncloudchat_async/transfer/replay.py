@@ -105,11 +105,12 @@ class Replay:
             await self._finish(number)
             return
         self._report.resumed = True
+        status = await anyio.to_thread.run_sync(_status, journal)
+        doubts = status.sending + status.unknown
         if mode == "reconcile":
-            status = await anyio.to_thread.run_sync(_status, journal)
-            doubts = status.sending + status.unknown
             self._course.tell_doubt("messages", doubts, longest_look_s(settle_s))
-        await self._send(number, None, mode=mode, settle_s=settle_s)
+        total = status.planned + doubts + status.failed
+        await self._send(number, None, total, mode=mode, settle_s=settle_s)
 
     async def run(
         self, template: Template, max_length: int | None, *, mode: Mode, settle_s: float
@@ -122,7 +123,7 @@ class Replay:
             partial(_begin_round, target=self._target, template=template, max_length=max_length)
         )
         deliveries = self._deliveries(template, max_length)
-        await self._send(number, deliveries, mode=mode, settle_s=settle_s)
+        await self._send(number, deliveries, total, mode=mode, settle_s=settle_s)
 
     async def _deliveries(
         self, template: Template, max_length: int | None
@@ -140,12 +141,12 @@ class Replay:
         self,
         number: int,
         deliveries: AsyncIterator[Delivery] | None,
+        total: int,
         *,
         mode: Mode,
         settle_s: float,
     ) -> None:
         journal, done = _journal(self._path, self._target, number), 0
-        total = None if deliveries is None else await self._archive.call(survey.count_queue)
         stop = self._course.stop
         async with self._course.chat.messages.send_many(
             deliveries,
@@ -166,11 +167,14 @@ class Replay:
                         reason = f"{outcome.status}: {outcome.error}"
                         self._report.add_failure("messages", outcome.ref or "", reason)
                     self._course.tell("messages", done, total, done)
-        if not stop.asked or not await self._leave(journal):
+            # Before the job closes its journal, which then is one file: whoever looks into it
+            # later leaves SQLite's own files beside it.
+            left = stop.asked and await self._leave(journal)
+        if not left:
             await self._finish(number)
 
     async def _leave(self, journal: Path) -> bool:
-        """Count what a stopped round did; False if nothing of it is left to go on with."""
+        """Count what a stopped round did and say whether anything is left to go on with."""
         status = await anyio.to_thread.run_sync(_status, journal)
         left = status.planned + status.sending + status.unknown
         if not (status.complete and left):

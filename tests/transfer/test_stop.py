@@ -74,10 +74,12 @@ async def test_a_stopped_import_is_finished_by_the_next(
 async def test_a_stopped_import_says_what_is_left(
     other: Emulator, new_chat: Client, archive: Path
 ) -> None:
-    """Sent and left make the whole; the next report has all of it."""
+    """Sent and left make the whole, in one journal; the next report has all of it."""
     report = await stopped(new_chat, archive, "messages", 10)
     assert report.messages_sent == other.stats.rows["messages"] < 40
     assert report.messages_sent + report.messages_left == 40
+    journals = [one for one in names(archive.parent) if one != archive]
+    assert {one.name.rpartition("-")[2] for one in journals} == {"1", "lock"}
     last = await import_project(new_chat, archive)
     assert (last.resumed, last.messages_sent, last.messages_left) == (True, 40, 0)
 
