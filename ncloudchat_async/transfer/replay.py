@@ -3,7 +3,9 @@
 A round is lined up, written whole to a journal beside the archive, and sent from there. What
 came of it is noted in the archive when the round is over, and the journal is removed. A
 round that was stopped or killed is gone on with from its journal, with the texts that are in
-it; one whose journal is not whole never sent anything, and is begun anew.
+it; one whose journal is not whole never sent anything, and is begun anew. When all of it is
+lined up the archive says so: a journal that is gone from then on is missed, since without it
+everything would be sent once more.
 """
 
 import hashlib
@@ -11,12 +13,13 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import anyio
 import msgspec
 
 from ncloudchat_async.bulk import Delivery, Mode
-from ncloudchat_async.errors import JournalError
+from ncloudchat_async.errors import ArchiveError, JournalError
 from ncloudchat_async.journal import JournalStatus, JournalView, State
 from ncloudchat_async.models import Message
 from ncloudchat_async.transfer import survey
@@ -36,6 +39,9 @@ OnProblem = Callable[[str, str, str], None]
 
 # A failed delivery is in the map too, so that reports can name it; the next round takes it up.
 _KEPT: tuple[State, ...] = ("sent", "unknown")
+
+_ROUNDS: Final = "rounds"
+"""What the archive notes of rounds whose journal must be there."""
 
 _BESIDE = ("", "-lock", "-wal", "-shm")
 """Endings of the files that a journal is made of."""
@@ -70,13 +76,11 @@ def template_under_way(path: PathLike, target: Target) -> str | None:
     """Return the template of the round that an import goes on with; None: it begins one.
 
     Raises:
-        ArchiveError: There is no archive, or it cannot be read.
+        ArchiveError: There is no archive, or it cannot be read, or the round's journal is gone.
     """
     with reading(path) as db:
-        begun = _open_round(db, target)
-    if begun is None or not _is_whole(_journal(path, target, begun[0])):
-        return None
-    return begun[1]
+        begun = _open_round(db, target, path)
+    return begun.template if begun is not None and begun.whole else None
 
 
 class Replay:
@@ -96,21 +100,20 @@ class Replay:
 
     async def resume(self, *, mode: Mode, settle_s: float) -> None:
         """Go on with a round that was interrupted, if it got as far as sending."""
-        begun = await self._archive.call(partial(_open_round, target=self._target))
+        begun = await self._archive.call(partial(_open_round, target=self._target, path=self._path))
         if begun is None:
             return
-        number, _ = begun
-        journal = _journal(self._path, self._target, number)
-        if not _is_whole(journal):
-            await self._finish(number)
+        if not begun.whole:
+            await self._finish(begun.number)
             return
         self._report.resumed = True
+        journal = _journal(self._path, self._target, begun.number)
         status = await anyio.to_thread.run_sync(_status, journal)
         doubts = status.sending + status.unknown
         if mode == "reconcile":
             self._course.tell_doubt("messages", doubts, longest_look_s(settle_s))
         total = status.planned + doubts + status.failed
-        await self._send(number, None, total, mode=mode, settle_s=settle_s)
+        await self._send(begun.number, None, total, mode=mode, settle_s=settle_s)
 
     async def run(
         self, template: Template, max_length: int | None, *, mode: Mode, settle_s: float
@@ -122,12 +125,13 @@ class Replay:
         number = await self._archive.call(
             partial(_begin_round, target=self._target, template=template, max_length=max_length)
         )
-        deliveries = self._deliveries(template, max_length)
+        deliveries = self._deliveries(number, template, max_length)
         await self._send(number, deliveries, total, mode=mode, settle_s=settle_s)
 
     async def _deliveries(
-        self, template: Template, max_length: int | None
+        self, number: int, template: Template, max_length: int | None
     ) -> AsyncIterator[Delivery]:
+        """Give what is to be sent; at its end, before the first is sent, note that it came."""
         told: set[str] = set()
         source = texts(self._archive, self._target, template, max_length, self._report.add_failure)
         async for channel_id, delivery in source:
@@ -136,6 +140,9 @@ class Replay:
             elif channel_id not in told:
                 told.add(channel_id)
                 self._report.add_failure("messages", channel_id, "the channel is not there")
+        await self._archive.call(
+            lambda db: survey.mark(db, self._target, _ROUNDS, str(number), state="lined up")
+        )
 
     async def _send(
         self,
@@ -188,7 +195,7 @@ class Replay:
         """Note what came of a round, and remove its journal."""
         journal = _journal(self._path, self._target, number)
         sent, failed, unknown = await self._archive.call(
-            partial(_end_round, target=self._target, number=number, journal=journal)
+            partial(_end_round, target=self._target, number=number, path=self._path)
         )
         self._report.messages_sent += sent
         self._report.messages_failed += failed
@@ -219,22 +226,38 @@ def _status(journal: Path) -> JournalStatus:
         return view.status()
 
 
-def _is_whole(journal: Path) -> bool:
-    """Say whether a journal holds a whole round; if not, nothing of it was sent."""
-    try:
-        return _status(journal).complete
-    except JournalError:
-        return False
+class _Round(NamedTuple):
+    """A round that was begun and not ended."""
+
+    number: int
+    template: str
+    whole: bool
+    """Whether its journal has all of it; if not, nothing of it was sent."""
 
 
-def _open_round(db: sqlite3.Connection, target: Target) -> tuple[int, str] | None:
-    """Return number and template of a round that was begun and not ended."""
+def _open_round(db: sqlite3.Connection, target: Target, path: PathLike) -> _Round | None:
     row = db.execute(
         "SELECT id, template FROM imports WHERE (project_id, base_url) = (?, ?)"
         " AND ended_ms IS NULL ORDER BY id DESC LIMIT 1",
         msgspec.structs.astuple(target),
     ).fetchone()
-    return None if row is None else (int(row[0]), str(row[1]))
+    if row is None:
+        return None
+    number, template = row
+    return _Round(number, template, _is_whole(db, target, number, path))
+
+
+def _is_whole(db: sqlite3.Connection, target: Target, number: int, path: PathLike) -> bool:
+    journal = _journal(path, target, number)
+    try:
+        return _status(journal).complete
+    except JournalError as error:
+        if survey.marked(db, target, _ROUNDS, str(number)) is None:
+            return False
+        raise ArchiveError(
+            f"{journal} is gone or damaged: it knows what the interrupted import sent, and "
+            "without it all would be sent again. Put it back under this name"
+        ) from error
 
 
 def _begin_round(
@@ -249,12 +272,12 @@ def _begin_round(
 
 
 def _end_round(
-    db: sqlite3.Connection, target: Target, number: int, journal: Path
+    db: sqlite3.Connection, target: Target, number: int, path: PathLike
 ) -> tuple[int, int, int]:
     """Copy what a journal says into the archive; return sent, failed and unknown."""
     counts = (0, 0, 0)
-    if _is_whole(journal):
-        with JournalView(journal) as view:
+    if _is_whole(db, target, number, path):
+        with JournalView(_journal(path, target, number)) as view:
             status = view.status()
             counts = (status.sent, status.failed, status.unknown)
             for state in _KEPT:

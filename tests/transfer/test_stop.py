@@ -1,12 +1,14 @@
 """An import that is asked to stop ends in order, and the next one goes on with its template."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
-from ncloudchat_async.errors import ConfigError
+from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import (
     ImportReport,
     Progress,
@@ -161,3 +163,37 @@ async def test_a_round_that_sent_nothing_leaves_its_template_behind(
     report = await import_project(new_chat, archive, template="{content}")
     assert (report.resumed, report.messages_sent) == (False, 40)
     assert (await verify(archive, new_chat)).equal
+
+
+async def test_an_import_whose_journal_is_gone_sends_nothing_twice(
+    other: Emulator, new_chat: Client, archive: Path
+) -> None:
+    """It is missed before any request, also when the archive was renamed, and taken when back."""
+    await stopped(new_chat, archive, "messages", 10)
+    (journal,) = [one for one in names(archive.parent) if one.name.endswith("-1")]
+    before = other.stats.requests
+    for gone in (
+        lambda: journal.rename(journal.with_name("elsewhere")),
+        lambda: journal.write_bytes(b"x" * 4096),
+    ):
+        gone()
+        with pytest.raises(ArchiveError, match=journal.name):
+            await import_project(new_chat, archive)
+    assert other.stats.requests == before
+    journal.with_name("elsewhere").rename(journal)
+    report = await import_project(new_chat, archive)
+    assert (report.resumed, report.messages_sent, other.stats.rows["messages"]) == (True, 40, 40)
+
+
+async def test_a_journal_that_was_never_whole_is_not_missed(
+    other: Emulator, new_chat: Client, archive: Path
+) -> None:
+    """A round that was ended while it was lined up sent nothing: it is begun anew."""
+    with closing(sqlite3.connect(archive)) as db:
+        db.execute(
+            "INSERT INTO imports (project_id, base_url, template, begun_ms) VALUES (?, ?, ?, 1)",
+            (new_chat.project_id, new_chat.base_url, "{sender}"),
+        )
+        db.commit()
+    report = await import_project(new_chat, archive, template="{content}")
+    assert (report.resumed, report.messages_sent) == (False, 40)
