@@ -196,6 +196,21 @@ async def test_a_live_search_reads_few_channels_at_once(
     assert emulator.stats.peak_in_flight <= max(before, 3)
 
 
+async def test_a_live_search_reads_no_further_than_it_is_read(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """While nobody takes what was found, no more pages are fetched."""
+    file = {"name": "a.txt", "url": "/a"}
+    more = {"channel_id": "c-1", "content": "", "attachment_filenames": file}
+    emulator.add_rows("messages", [{**more, "created_at": START + n} for n in range(2_000)])
+    async with live_files(chat, channel="c-1", max_in_flight=8) as found:
+        await anext(found)
+        before = emulator.stats.by_operation["listMessages"]
+        await chat.messages.list("c-1").to_list()  # time enough for the search to go on
+        after = emulator.stats.by_operation["listMessages"]
+    assert 20 <= after - before <= 22
+
+
 async def test_a_channel_that_cannot_be_read_costs_only_its_files(
     emulator: Emulator, chat: Client, archive: Path
 ) -> None:
