@@ -27,6 +27,7 @@ from ncloudchat_async.transfer.archive import now_ms, reading
 from ncloudchat_async.transfer.checks import text_problem
 from ncloudchat_async.transfer.course import Course
 from ncloudchat_async.transfer.private import PathLike
+from ncloudchat_async.transfer.reports import concerns_all
 from ncloudchat_async.transfer.rows import read_row
 from ncloudchat_async.transfer.survey import Target
 from ncloudchat_async.transfer.template import Template
@@ -154,7 +155,7 @@ class Replay:
         settle_s: float,
     ) -> None:
         journal, done = _journal(self._path, self._target, number), 0
-        stop = self._course.stop
+        stop, fatal = self._course.stop, None
         async with self._course.chat.messages.send_many(
             deliveries,
             journal=journal,
@@ -169,6 +170,10 @@ class Replay:
                     # taken up by the next import: it is not lost.
                     if outcome.status == "skipped" or (stop.asked and outcome.status == "unknown"):
                         continue
+                    if outcome.error is not None and concerns_all(outcome.error):
+                        fatal = fatal or outcome.error
+                        job.stop()
+                        continue
                     done += 1
                     if outcome.status != "sent":
                         reason = f"{outcome.status}: {outcome.error}"
@@ -176,15 +181,26 @@ class Replay:
                     self._course.tell("messages", done, total, done)
             # Before the job closes its journal, which then is one file: whoever looks into it
             # later leaves SQLite's own files beside it.
-            left = stop.asked and await self._leave(journal)
+            ended_early = stop.asked or fatal is not None
+            left = ended_early and await self._leave(journal, anew=fatal is not None)
         if not left:
             await self._finish(number)
+        if fatal is not None:
+            raise fatal
 
-    async def _leave(self, journal: Path) -> bool:
-        """Count what a stopped round did and say whether anything is left to go on with."""
+    async def _leave(self, journal: Path, *, anew: bool) -> bool:
+        """Count what a round did that ended early, and say whether it is to be gone on with.
+
+        Args:
+            journal: The round's.
+            anew: Some of its messages were refused for a reason that concerns all of them. In
+                their order they come only if the rest is lined up anew together with them, so
+                only what is in doubt keeps the round.
+        """
         status = await anyio.to_thread.run_sync(_status, journal)
-        left = status.planned + status.sending + status.unknown
-        if not (status.complete and left):
+        doubts = status.sending + status.unknown
+        left = status.planned + doubts
+        if not status.complete or not (doubts if anew else left):
             return False
         self._report.messages_left = left
         self._report.messages_sent += status.sent

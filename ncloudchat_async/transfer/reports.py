@@ -25,6 +25,7 @@ __all__ = [
     "OnDoubt",
     "OnProgress",
     "Progress",
+    "concerns_all",
     "concerns_one",
     "describe_error",
 ]
@@ -95,13 +96,18 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def concerns_all(error: NcloudChatError) -> bool:
+    """Say whether every further call would meet the same error."""
+    return isinstance(error, _CONCERN_ALL)
+
+
 def concerns_one(error: NcloudChatError) -> bool:
     """Tell an error that concerns one list or object from one that concerns all of them.
 
     After a lost connection, a refused key or a spent quota the others would fail too. A
     `ConfigError` comes of an id that no path can carry.
     """
-    if isinstance(error, _CONCERN_ALL):
+    if concerns_all(error):
         return False
     return isinstance(error, ApiError | ResponseError | PagingError | ConfigError)
 

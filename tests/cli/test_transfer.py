@@ -76,6 +76,36 @@ def test_an_archive_is_searched_and_counted(cli: Cli, filled: EmulatorThread) ->
     assert cli("stats", "--days", "1").rows[0]["members"] == 12
 
 
+def test_files_of_a_project_are_found_without_an_archive(cli: Cli, filled: EmulatorThread) -> None:
+    """Without an archive the channels are read, and the rows are those of one."""
+    file = {"name": HOSTILE, "size": 5, "type": "image/png", "url": "/f"}
+    ids = [row["id"] for row in cli("channels", "list").rows]
+    filled.add_rows(
+        "messages",
+        [{"channel_id": one, "content": "", "attachment_filenames": file} for one in ids],
+    )
+    cli("export", "a.archive")
+    live, kept = cli("files"), cli("files", "a.archive")
+    assert (live.code, live.err, len(live.rows)) == (0, "", 3)
+
+    def ordered(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        return sorted(rows, key=lambda row: str(row["message_id"]))
+
+    assert ordered(live.rows) == ordered(kept.rows)
+    for words, count in ((["--limit", "2"], 2), (["--channel", str(ids[0])], 1)):
+        assert len(cli("files", *words).rows) == count
+    assert cli("files", "--sender", "nobody", "--since", "2020-01-01").rows == []
+    for form in ("jsonl", "csv", "table"):
+        shown = cli("files", "--output", form).out
+        assert is_safe(shown.replace("\n", "").replace("\t", ""))
+    filled.faults.add(Fault("listMessages", "status", status=403, body="{}", nth=1))
+    done = cli("files")
+    assert (done.code, len(done.rows)) == (1, 2)
+    assert re.match(rf"channel ({'|'.join(map(str, ids))}): PermissionDeniedError", done.err)
+    filled.settings = filled.settings.but(key_state="deleted")
+    assert cli("files").code == 3
+
+
 @pytest.mark.parametrize("command", ["search", "files", "convert", "stats", "import", "verify"])
 def test_an_archive_that_is_none_is_a_usage_error(
     cli: Cli, filled: EmulatorThread, tmp_path: Path, command: str
