@@ -6,7 +6,7 @@ import pytest
 
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
-from ncloudchat_async.errors import ArchiveError, AuthenticationError, ConfigError, NcloudChatError
+from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError, QuotaExceededError
 from ncloudchat_async.transfer import (
     Progress,
     export_project,
@@ -14,7 +14,7 @@ from ncloudchat_async.transfer import (
     import_project,
     verify,
 )
-from tests.transfer.conftest import open_client, rows
+from tests.transfer.conftest import rows
 from tests.transfer.test_export import names
 
 SETTLE_S = 0.05
@@ -255,27 +255,26 @@ async def test_a_refused_key_stops_an_import_that_then_goes_on(
     assert (await verify(path, new_chat)).equal
 
 
-async def test_a_key_refused_among_the_messages_stops_them_in_order(
+async def test_a_spent_quota_stops_the_messages_and_keeps_their_order(
     emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
 ) -> None:
     """What no message can pass is not tried with each; the next call keeps every order."""
     fill(emulator)
     await export_project(chat, path)
-    refused = Fault("sendMessage", "status", status=200, body='{"status":-4}')
+    spent = Fault("sendMessage", "status", status=429, body='{"error":{"errorCode":"400"}}')
 
-    def refuse(reached: Progress) -> None:
+    def spend(reached: Progress) -> None:
         if (reached.stage, reached.done) == ("messages", 10):
-            other.faults.add(refused)
+            other.faults.add(spent)
 
-    with pytest.raises(AuthenticationError):
-        await import_project(new_chat, path, on_progress=refuse)
+    with pytest.raises(QuotaExceededError):
+        await import_project(new_chat, path, on_progress=spend)
     assert other.stats.by_operation["sendMessage"] < 20
     assert names(path.parent) == [path]
     other.faults.clear()
-    async with open_client(other) as later:  # the first one spares a key that was refused
-        report = await import_project(later, path)
-        assert (report.failures, other.stats.rows["messages"]) == ([], 40)
-        assert (await verify(path, later)).equal
+    report = await import_project(new_chat, path)
+    assert (report.failures, other.stats.rows["messages"]) == ([], 40)
+    assert (await verify(path, new_chat)).equal
 
 
 async def test_an_archive_is_not_imported_into_its_own_project(
