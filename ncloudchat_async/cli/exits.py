@@ -29,7 +29,6 @@ UNKNOWN: Final = 5
 
 _CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
     (errors.ConfigError, USAGE),
-    (errors.ArchiveError, USAGE),
     (errors.AuthenticationError, AUTHENTICATION),
     (errors.PermissionDeniedError, AUTHENTICATION),
     (errors.ProjectNotFoundError, AUTHENTICATION),
@@ -37,6 +36,8 @@ _CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
     (errors.QuotaExceededError, LIMITED),
     (errors.DeadlineExceededError, LIMITED),
     (errors.OutcomeUnknownError, UNKNOWN),
+    # The file that was named is none to work with: missing, another's, in use.
+    (errors.ArchiveError, USAGE),
 )
 
 

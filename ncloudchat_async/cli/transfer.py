@@ -120,8 +120,8 @@ def import_(
         archive: Archive that `export` wrote; it notes what became of each row.
         template: What a message says, with `{content}`, `{sender}`, `{sender_id}`,
             `{sender_name}`, `{sent_at}`, `{message_id}`, `{channel_name}`, `{attachment}`;
-            `"{content}"` sends the text alone. Without it sender, time and attachment stand
-            around the text. An interrupted import keeps its template: going on with another
+            `"{content}"` sends the text alone. Without it:
+            `"[{sent_at} {sender}] {content}{attachment}"`. An interrupted import keeps its template: going on with another
             one is refused.
         existing: What becomes of members that are there already.
         friends: CSV or JSON lines with user_id and friend_id, whom to ask for friendship:

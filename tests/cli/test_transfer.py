@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from ncloudchat_async.emulator import EmulatorThread, Fault
+from ncloudchat_async.transfer import DEFAULT_TEMPLATE
 from tests.cli.conftest import Cli, Launch
 from tests.cli.test_text import HOSTILE, is_safe
 
@@ -241,6 +242,11 @@ def test_a_deadline_names_the_command_to_go_on_with(
     assert (done.code, again(done.err)) == (4, words)
     assert cli(*words[:-4]).code == 0
     assert other.stats.rows["messages"] == 25
+
+
+def test_help_tells_the_template_that_is_used(cli: Cli) -> None:
+    """What stands around a text when nobody says anything is in the help."""
+    assert DEFAULT_TEMPLATE in " ".join(cli("import", "--help").out.split())
 
 
 def test_half_an_archive_is_imported_when_asked(
