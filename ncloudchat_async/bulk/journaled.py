@@ -161,14 +161,16 @@ class JournaledJob(Job):
             page = await self._journal.call(partial(JournalWriter.recorded, first=seq, limit=_PAGE))
             for channel_id, content, ref, state, message_id, attempts in page:
                 item = await take()
-                if (
-                    item is END
-                    or item.content != content
-                    or item.channel_id != channel_id
-                    or item.ref != ref
-                ):
-                    raise JournalMismatchError(f"delivery {seq} is not the one in the journal")
+                if item is END:
+                    raise JournalMismatchError(
+                        f"the input ends after {seq} deliveries, the journal has {total}"
+                    )
                 seq += 1
+                if item.content != content or item.channel_id != channel_id or item.ref != ref:
+                    differs = _difference(item, channel_id, content, ref)
+                    raise JournalMismatchError(
+                        f"delivery {seq} of the input has another {differs} than in the journal"
+                    )
                 if state == "sent":
                     self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
             await self._room()
@@ -349,3 +351,13 @@ class JournaledJob(Job):
 
     def _now_ms(self) -> int:
         return round(self._rules.now() * 1000)
+
+
+def _difference(item: Delivery, channel_id: str, content: str, ref: str | None) -> str:
+    """Name what differs between a delivery and the recorded one."""
+    pairs = (
+        ("channel", item.channel_id, channel_id),
+        ("ref", item.ref, ref),
+        ("text", item.content, content),
+    )
+    return " and ".join(name for name, given, recorded in pairs if given != recorded)

@@ -13,7 +13,7 @@ from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.inputs import open_text
 from ncloudchat_async.cli.options import Source, Words
 from ncloudchat_async.cli.running import Interrupts, run_async
-from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
+from ncloudchat_async.cli.work import CHANGE, COMMON, IN_DOUBT, Change, Common
 from ncloudchat_async.wire.endpoint import Request
 
 __all__ = ["api"]
@@ -32,7 +32,7 @@ def api(
     change: Change = CHANGE,
     common: Common = COMMON,
 ) -> int:
-    """Call any path, such as one that has no command yet, and write what it answers.
+    """Call any path, such as one that has no command yet, and write what it answers as it is.
 
     POST and PATCH are not repeated when an answer is lost: exit code 5 says so.
 
@@ -48,9 +48,10 @@ def api(
     """
     request = _request(method, path, query, body_from)
 
-    async def run(_: Interrupts) -> int:
+    async def run(interrupts: Interrupts) -> int:
         client: Client = DryClient() if change.dry_run else common.connection.client()
         async with client as chat:
+            interrupts.left_behind = "" if method == "GET" else IN_DOUBT
             try:
                 answer = await chat.send(request)
             except PlannedError as planned:

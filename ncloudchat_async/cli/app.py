@@ -8,8 +8,9 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from ncloudchat_async.about import __version__
-from ncloudchat_async.cli.exits import USAGE, Failure, code_of
+from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure, code_of
 from ncloudchat_async.cli.text import printable
+from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.errors import NcloudChatError
 
 __all__ = ["COMMANDS", "HELP", "make_app", "run"]
@@ -92,19 +93,19 @@ def run(argv: Sequence[str]) -> int:
             words, print_error=False, exit_on_error=False
         )
         code = command(*bound.args, **bound.kwargs)
-    except CycloptsError as error:
-        return _complain(str(error), USAGE)
-    except Failure as failure:
-        return _complain(str(failure), failure.code)
-    except NcloudChatError as error:
-        return _complain(str(error), code_of(error))
+        sys.stdout.flush()
+    except (CycloptsError, Failure, NcloudChatError) as error:
+        return _complain(*_verdict(error))
     except KeyboardInterrupt:
-        return 130
+        return _complain("interrupted", 130)
     except BrokenPipeError:
-        # The reader has seen enough; Python would complain once more when it flushes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough, and said so: the one end without a word.
+        _drop_stdout()
         return 141
-    return code if isinstance(code, int) else 0
+    except OSError as error:
+        _drop_stdout()
+        return _complain(f"the system refuses: {error.strerror or error}", FAILED)
+    return code if isinstance(code, int) else DONE
 
 
 def _command_first(argv: Sequence[str]) -> list[str]:
@@ -116,6 +117,22 @@ def _command_first(argv: Sequence[str]) -> list[str]:
         del words[:size]
     end = words.index("--") if "--" in words else len(words)
     return words[:end] + moved + words[end:]
+
+
+def _verdict(error: CycloptsError | Failure | NcloudChatError) -> tuple[str, int]:
+    """Return what an error says to people, and its exit code."""
+    match error:
+        case NcloudChatError():
+            return worded(error), code_of(error)
+        case Failure():
+            return str(error), error.code
+        case _:
+            return str(error), USAGE
+
+
+def _drop_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, code: int) -> int:

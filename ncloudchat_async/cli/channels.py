@@ -196,6 +196,7 @@ def update(
         CHANNELS,
         common,
         change,
+        about=channel_id,
     )
 
 
@@ -247,6 +248,7 @@ def subscribers(
         ),
         SUBSCRIPTIONS,
         common,
+        about=channel_id,
     )
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -20,8 +20,9 @@ from ncloudchat_async.cli.output import print_table
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import run_async
 from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, Stats
+from ncloudchat_async.journal import JournalView
 
-__all__ = ["Account", "demo", "take_account"]
+__all__ = ["Account", "demo", "notes", "settled", "take_account"]
 
 _EVENT: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
@@ -74,16 +75,57 @@ async def _demo(work: Work, drop_every: int | None, *, kill: bool) -> int:
             emulator.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
         with Progress() as progress:
             watch = _Watch(work, progress)
+            in_doubt = set[str]()
             if kill:
                 # Somewhere in the middle, with sends on their way.
                 await _run_worker(emulator, work, watch, kill_after=work.messages * 2 // 5)
                 work = msgspec.structs.replace(work, channel_ids=tuple(watch.channel_ids))
+                in_doubt = _in_doubt(work, watch.outcomes)
             await _run_worker(emulator, work, watch)
+            if kill:
+                sys.stderr.write(settled(in_doubt, watch.events) + "\n")
         stats = emulator.stats
     account = take_account(work.messages, watch.events)
     rows = _rows(account, watch.seconds, stats, work)
     print_table(("figure", "value"), rows, sys.stdout)
+    sys.stdout.writelines(f"{note}\n" for note in notes(stats, killed=kill))
     return account.exit_code
+
+
+def _in_doubt(work: Work, outcomes: int) -> set[str]:
+    """Say on stderr what a kill left behind, and return the refs of what is in doubt."""
+    with JournalView(work.journal) as view:
+        refs = {entry.ref or "" for entry in view.entries("sending")}
+    sys.stderr.write(
+        f"killed the sending process with SIGKILL after {outcomes:,} outcomes: {len(refs):,} "
+        f"messages in doubt; another goes on with the journal\n"
+    )
+    return refs
+
+
+def settled(in_doubt: Collection[str], events: Iterable[Event]) -> str:
+    """Say what became of the deliveries that a kill left in doubt."""
+    status: dict[str, Status] = {e.ref: e.status for e in events if isinstance(e, Went)}
+    said = Counter(status.get(ref, "unknown") for ref in in_doubt)
+    return (
+        f"of {len(in_doubt):,} messages in doubt {said['sent'] + said['failed']:,} are settled, "
+        f"{said['unknown']:,} unknown"
+    )
+
+
+def notes(stats: Stats, *, killed: bool) -> Iterator[str]:
+    """Explain figures of the table that look wrong and are not."""
+    if stats.throttled:
+        yield (
+            "429: a busy machine delays some requests and not others, so that what left evenly "
+            "arrives in clusters;\nthe emulator refuses what exceeds the quota in any second, "
+            "counted above with the rest, and the client sends it again."
+        )
+    if killed:
+        yield (
+            "rate reached: the kill, the start of another process and its settling of doubts "
+            "are part of the time."
+        )
 
 
 async def _run_worker(

@@ -16,25 +16,49 @@ import msgspec
 from cyclopts import Parameter, validators
 
 from ncloudchat_async import Client, Event
-from ncloudchat_async.cli.exits import DONE, code_of
+from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.wording import MORE_TIME, worded
 from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.errors import (
     AuthenticationError,
+    ConfigError,
+    DeadlineExceededError,
     NcloudChatError,
     NotFoundError,
-    NotSentError,
     PermissionDeniedError,
     ProjectNotFoundError,
     RateLimitedError,
+    ResponseError,
+    TransportError,
 )
 
-__all__ = ["doctor"]
+__all__ = ["advice", "doctor"]
 
 _CALLS: Final = 5
 _SLOW_S: Final = 1.0
 _SKEW_S: Final = 5.0
 """Tokens and the reconciling of jobs bear a few seconds."""
+_WAYS: Final = {
+    "cannot be resolved": "correct the host of the base URL, or see whether DNS works here",
+    "cannot connect": "see whether the address is right, and whether anything runs there",
+    "took too long": "see whether a firewall or a proxy keeps connections from leaving",
+    "certificate": "see whether the address is right, and this machine's certificates up to date",
+}
+"""What to do when nothing reached the server, by what the error says."""
+_KEY: Final = "compare the key, its state, API access and allowed IPs with the dashboard's"
+_ADVICE: Final[tuple[tuple[type[NcloudChatError], str], ...]] = (
+    (ProjectNotFoundError, "compare the project id with the dashboard's"),
+    (AuthenticationError, _KEY),
+    (PermissionDeniedError, _KEY),
+    (NotFoundError, "correct the base URL: this API is not there"),
+    (DeadlineExceededError, f"see whether the network is slow, or {MORE_TIME}"),
+    (TransportError, "see whether a proxy or the network cuts connections"),
+    (ResponseError, "correct the base URL: what answers there is not this API"),
+    (RateLimitedError, "wait, or give --rate: the project's quota is in use"),
+    (NcloudChatError, "try again; if it stays, ask the platform's support"),
+)
+"""What to do about an error; the first kind that fits."""
 
 
 class _Finding(msgspec.Struct, frozen=True):
@@ -51,10 +75,12 @@ def doctor(
     find_quota: Annotated[float, Parameter(validator=validators.Number(gte=0))] = 0.0,
     common: Common = COMMON,
 ) -> int:
-    """Check credentials, access, clock and latency, and say what to fix.
+    """Check settings, address, clock, access and latency, and say what to fix.
 
-    Nothing is changed: to see whether writing is allowed, a member with a random id that
-    nobody has is withdrawn. Exit code 3 means that the key is not accepted.
+    Each check is a row; the first that fails ends it. Nothing is changed: to see whether
+    writing is allowed, a member with a random id that nobody has is withdrawn. Exit code 2
+    means that a setting is missing or wrong, 3 that the platform refuses the key or the
+    project, 1 that it cannot be reached.
 
     Example: `ncloudchat doctor --output table`
 
@@ -66,14 +92,11 @@ def doctor(
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
-        latencies = _Latencies()
-        async with common.connection.client(latencies) as chat:
-            with common.output.open(brief=("check", "state", "found", "fix")) as rows:
-                code = DONE
-                async for finding, error in _examine(chat, latencies, find_quota):
-                    rows.write(finding)
-                    if error is not None:
-                        code = code or code_of(error)
+        code = DONE
+        with common.output.open(_Finding, brief=_Finding.__struct_fields__) as rows:
+            async for finding, failed in _examine(common, find_quota):
+                rows.write(finding)
+                code = code or failed
         return code
 
     return run_async(run)
@@ -90,47 +113,78 @@ class _Latencies:
             self.seconds.append(event.seconds)
 
 
-async def _examine(
-    chat: Client, latencies: _Latencies, find_quota: float
-) -> AsyncIterator[tuple[_Finding, NcloudChatError | None]]:
-    """Give one finding after another; a key that is refused ends it."""
-    yield _Finding("credentials", "ok", f"project {chat.project_id} at {chat.base_url}"), None
-    yield await asyncio.to_thread(_clock, chat.base_url), None
-    reading, error = await _reading(chat, latencies)
-    yield reading, error
-    if error is not None:
+async def _examine(common: Common, find_quota: float) -> AsyncIterator[tuple[_Finding, int]]:
+    """Give one finding after another, with the exit code it means; a failure ends them."""
+    latencies = _Latencies()
+    try:
+        client = common.connection.client(latencies)
+    except (ConfigError, Failure) as unusable:
+        yield _unusable(unusable), USAGE
         return
-    yield await _writing(chat)
-    yield await _quota(chat, find_quota), None
+    yield _Finding("settings", "ok", f"project {client.project_id} at {client.base_url}"), DONE
+    async with client as chat:
+        error = await _read(chat)
+        yield _server(error), DONE if error is None or _reached(error) else code_of(error)
+        if error is not None and not _reached(error):
+            return
+        yield await asyncio.to_thread(_clock, chat.base_url), DONE
+        if error is not None:
+            yield _Finding("reading", "fail", worded(error), advice(error)), code_of(error)
+            return
+        yield _reading(latencies), DONE
+        yield await _writing(chat), DONE
+        yield await _quota(chat, find_quota), DONE
 
 
-async def _reading(chat: Client, latencies: _Latencies) -> tuple[_Finding, NcloudChatError | None]:
+def _unusable(error: ConfigError | Failure) -> _Finding:
+    """Tell of a setting that no call can be made with."""
+    text = worded(error) if isinstance(error, ConfigError) else str(error)
+    found, _, fix = text.partition(": ")
+    return _Finding("settings", "fail", found, fix or "correct it")
+
+
+async def _read(chat: Client) -> NcloudChatError | None:
     """Read a little, several times; the first call also connects."""
     try:
         for _ in range(_CALLS):
             await chat.channels.list(limit=1).first()
     except NcloudChatError as error:
-        return _Finding("reading", "fail", str(error), _advice(error)), error
+        return error
+    return None
+
+
+def _reached(error: NcloudChatError) -> bool:
+    """Say whether the platform itself answered, if only to refuse."""
+    return not isinstance(error, TransportError | ResponseError | DeadlineExceededError)
+
+
+def _server(error: NcloudChatError | None) -> _Finding:
+    if error is None or _reached(error):
+        return _Finding("server", "ok", "it answers")
+    return _Finding("server", "fail", worded(error), advice(error))
+
+
+def _reading(latencies: _Latencies) -> _Finding:
     first, *others = latencies.seconds
     usual = statistics.median(others)
     found = f"{usual * 1000:,.0f} ms a call, the first {first * 1000:,.0f} ms"
     if usual > _SLOW_S:
-        return _Finding("reading", "warn", found, "see whether the network is slow"), None
-    return _Finding("reading", "ok", found), None
+        return _Finding("reading", "warn", found, "see whether the network is slow")
+    return _Finding("reading", "ok", found)
 
 
-async def _writing(chat: Client) -> tuple[_Finding, NcloudChatError | None]:
+async def _writing(chat: Client) -> _Finding:
     """Withdraw a member that does not exist: it changes nothing and shows the right to write."""
     try:
         await chat.members.delete(f"doctor-{uuid4().hex}")
     except NotFoundError:
-        return _Finding("writing", "ok", "the key may write"), None
+        return _Finding("writing", "ok", "the key may write")
     except (AuthenticationError, PermissionDeniedError) as error:
         fix = "set API access to read and write in the dashboard, if this key is to write"
-        return _Finding("writing", "warn", f"the key may only read: {error}", fix), None
+        return _Finding("writing", "warn", f"the key may only read: {error}", fix)
     except NcloudChatError as error:
-        return _Finding("writing", "warn", str(error), _advice(error)), None
-    return _Finding("writing", "ok", "the key may write"), None
+        return _Finding("writing", "warn", worded(error), advice(error))
+    return _Finding("writing", "ok", "the key may write")
 
 
 async def _quota(chat: Client, seconds: float) -> _Finding:
@@ -182,16 +236,10 @@ def _clock(base_url: str) -> _Finding:
     return _Finding("clock", "warn", f"{abs(skew):,.0f} s {way} the server's", fix)
 
 
-def _advice(error: NcloudChatError) -> str:
+def advice(error: NcloudChatError) -> str:
     """Say what to do about an error."""
-    match error:
-        case ProjectNotFoundError():
-            return "compare the project id with the dashboard's"
-        case AuthenticationError() | PermissionDeniedError():
-            return "compare the key, its state, API access and allowed IPs with the dashboard's"
-        case NotSentError():
-            return "see whether the address is right and the network lets it through"
-        case RateLimitedError():
-            return "wait, or give --rate: the project's quota is in use"
-        case _:
-            return "try again; if it stays, ask the platform's support"
+    if isinstance(error, TransportError):
+        for text, way in _WAYS.items():
+            if text in str(error):
+                return way
+    return next(way for kind, way in _ADVICE if isinstance(error, kind))

@@ -76,9 +76,7 @@ def emulator(
             raise Failure(f"cannot listen there: {os.strerror(error.errno or 0)}", USAGE) from None
         return DONE
 
-    code = run_async(run)
-    # Being stopped is how an emulator ends.
-    return DONE if code > 128 else code
+    return run_async(run, endless=True)
 
 
 def _settings(quota: float | None, words: tuple[str, ...]) -> EmulatorSettings:

@@ -29,6 +29,9 @@ UNKNOWN: Final = 5
 
 _CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
     (errors.ConfigError, USAGE),
+    # The file that was named is not one to go on with; a damaged disk is another error.
+    (errors.JournalCorruptError, USAGE),
+    (errors.JournalMismatchError, USAGE),
     (errors.AuthenticationError, AUTHENTICATION),
     (errors.PermissionDeniedError, AUTHENTICATION),
     (errors.ProjectNotFoundError, AUTHENTICATION),

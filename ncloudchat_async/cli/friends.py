@@ -46,6 +46,7 @@ def request(
         _FRIENDSHIPS,
         common,
         change,
+        about=f"{user_id} {friend_id}",
     )
 
 
@@ -63,7 +64,13 @@ def accept(
         change: How careful to be.
         common: Where to, and how results are written.
     """
-    return one(lambda chat: chat.friends.accept(user_id, friend_id), _FRIENDSHIPS, common, change)
+    return one(
+        lambda chat: chat.friends.accept(user_id, friend_id),
+        _FRIENDSHIPS,
+        common,
+        change,
+        about=f"{user_id} {friend_id}",
+    )
 
 
 @app.command
@@ -80,7 +87,13 @@ def reject(
         change: How careful to be.
         common: Where to, and how results are written.
     """
-    return one(lambda chat: chat.friends.reject(user_id, friend_id), _FRIENDSHIPS, common, change)
+    return one(
+        lambda chat: chat.friends.reject(user_id, friend_id),
+        _FRIENDSHIPS,
+        common,
+        change,
+        about=f"{user_id} {friend_id}",
+    )
 
 
 @app.command

@@ -24,6 +24,7 @@ __all__ = [
     "read_items",
     "read_records",
     "text_of",
+    "title_of",
 ]
 
 Item = TypeVar("Item")
@@ -139,6 +140,11 @@ def open_text(source: Path) -> TextIO:
         raise Failure(f"cannot read {source}: {error.strerror}", USAGE) from None
 
 
+def title_of(source: Path) -> str:
+    """Name a file for people; `-` says nothing in an error."""
+    return "stdin" if source == STDIN else str(source)
+
+
 def _form_of(source: Path, stream: TextIO, *, plain: _Form) -> tuple[_Form, Iterator[str]]:
     """Tell the form of a file, and give its lines from the first one on."""
     lines = _lines(source, stream)
@@ -153,7 +159,7 @@ def _lines(source: Path, stream: TextIO) -> Iterator[str]:
     try:
         yield from stream
     except UnicodeDecodeError:
-        raise Failure(f"{source} is not UTF-8", USAGE) from None
+        raise Failure(f"{title_of(source)} is not UTF-8", USAGE) from None
 
 
 def _records(source: Path, lines: Iterator[str], form: _Form) -> Iterator[Record]:
@@ -167,8 +173,8 @@ def _from_json(source: Path, lines: Iterator[str]) -> Iterator[Record]:
         try:
             cells = _OBJECT.decode(line)
         except msgspec.DecodeError as error:
-            raise Failure(f"{source}, line {number}: {error}", USAGE) from None
-        yield Record(f"{source}, line {number}", cells)
+            raise Failure(f"{title_of(source)}, line {number}: {error}", USAGE) from None
+        yield Record(f"{title_of(source)}, line {number}", cells)
 
 
 def _from_csv(source: Path, lines: Iterator[str]) -> Iterator[Record]:
@@ -177,9 +183,9 @@ def _from_csv(source: Path, lines: Iterator[str]) -> Iterator[Record]:
     try:
         header = next(reader, [])
         for cells in filter(None, reader):
-            where = f"{source}, line {reader.line_num}"
+            where = f"{title_of(source)}, line {reader.line_num}"
             if len(cells) != len(header):
                 raise Failure(f"{where}: {len(cells)} cells, {len(header)} headings", USAGE)
             yield Record(where, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        raise Failure(f"{source}, line {reader.line_num}: {error}", USAGE) from None
+        raise Failure(f"{title_of(source)}, line {reader.line_num}: {error}", USAGE) from None

@@ -125,6 +125,7 @@ def register(
             MEMBERS,
             common,
             change,
+            about=user_id,
         )
 
     def parse(record: Record) -> _Said:
@@ -174,6 +175,7 @@ def update(
             MEMBERS,
             common,
             change,
+            about=user_id,
         )
 
     def parse(record: Record) -> _Said:

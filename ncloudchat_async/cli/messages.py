@@ -63,6 +63,7 @@ def list_(
         ),
         MESSAGES,
         common,
+        about=channel_id,
     )
 
 
@@ -120,7 +121,13 @@ def send(
         with open_text(content_from) as stream:
             content = stream.read()
     text = content or ""
-    return one(lambda chat: chat.messages.send(channel_id, text), MESSAGES, common, change)
+    return one(
+        lambda chat: chat.messages.send(channel_id, text),
+        MESSAGES,
+        common,
+        change,
+        about=channel_id,
+    )
 
 
 @app.command

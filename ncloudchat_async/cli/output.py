@@ -5,9 +5,9 @@ No form lets a terminal obey what others wrote: JSON escapes it, CSV and tables 
 
 import csv
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from types import TracebackType, UnionType
 from typing import (
     Annotated,
@@ -25,6 +25,7 @@ from typing import (
 import msgspec
 from cyclopts import Group, Parameter
 
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.text import UNSAFE, printable
 from ncloudchat_async.models import Message
 
@@ -56,8 +57,9 @@ class Output:
     Args:
         output: `jsonl`: one JSON object per line; `json`: one array; `csv`: with a header, and
             cells that a spreadsheet would run as a formula guarded by an apostrophe; `table`:
-            for reading.
+            for reading. Times are UTC in ISO 8601: `2025-01-31T09:30:00+00:00`.
         fields: Only these fields, separated by commas; a dot reaches inside: `id,sender.name`.
+            The requests of a dry run are written whole.
     """
 
     output: Annotated[Form, Parameter(name=("--output", "-o"))] = "jsonl"
@@ -67,15 +69,35 @@ class Output:
         """Begin the output of a command.
 
         Args:
-            kind: What the rows are made of, for the columns of CSV; None: the first row tells.
-            brief: Columns of a table when the user named none.
+            kind: What the rows are made of, for the columns of CSV and the names of fields;
+                None: the first row tells, and any field may be asked for.
+            brief: Columns of a table when the user named none. Without them a single row is
+                a report, and its table has a line for each field.
+
+        Raises:
+            Failure: The user asked for a field that these rows do not have.
         """
-        names = [name.strip() for name in self.fields.split(",")] if self.fields else []
-        if not names and self.output == "table":
-            names = list(brief)
-        if not names and self.output == "csv" and kind is not None:
-            return Rows(_Csv(sys.stdout, columns(kind)), [])
-        return Rows(_FORMS[self.output](sys.stdout, names), names)
+        asked = self.asked(kind)
+        if self.output == "table":
+            return Rows(_Table(sys.stdout, asked or brief, report=not brief), asked)
+        if self.output == "csv":
+            names = columns(kind) if kind is not None and not asked else asked
+            return Rows(_Csv(sys.stdout, names), asked)
+        return Rows(_Json(sys.stdout) if self.output == "json" else _JsonLines(sys.stdout), asked)
+
+    def asked(self, kind: type | None) -> Sequence[str]:
+        """Return the fields that the user asked for; none means all.
+
+        Raises:
+            Failure: Rows of this kind have no field of such a name.
+        """
+        names = [name for word in (self.fields or "").split(",") if (name := word.strip())]
+        if kind is not None:
+            known = _with_parents(columns(kind))
+            for name in names:
+                if name not in known:
+                    raise Failure(_no_field(name, known), USAGE)
+        return names
 
 
 OUTPUT: Final = Output()
@@ -105,7 +127,9 @@ class Rows:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
+        # What fails before its first row has no result: no empty array, no bare header.
+        if error is None or self.count:
+            self._writer.close()
 
     def write(self, value: object) -> None:
         """Write one row: a struct of the package, or a mapping."""
@@ -131,6 +155,9 @@ def row_of(value: object) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):
         return row_of(value)
+    if isinstance(value, datetime):
+        # The platform gives the project's own offset, which differs from project to project.
+        return value.astimezone(UTC).isoformat()
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (list, tuple)):
@@ -163,6 +190,23 @@ def columns(kind: type, prefix: str = "") -> list[str]:
     return names
 
 
+def _with_parents(names: Iterable[str]) -> Sequence[str]:
+    """Add the objects that dotted names reach into: `sender` for `sender.id`."""
+    every = dict.fromkeys(names)
+    for name in tuple(every):
+        while name := name.rpartition(".")[0]:
+            every[name] = None
+    return list(every)
+
+
+def _no_field(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - after a slip only
+
+    close = get_close_matches(name, known, 1, 0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"--fields: there is no {name}; {hint}There are {', '.join(known)}"
+
+
 def _struct_in(kind: Any) -> type | None:
     """Find the struct in a field's type, such as `Sender | None`."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -184,7 +228,7 @@ def _json_escape(character: str) -> str:
 
 
 class _JsonLines:
-    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, row: Row) -> None:
@@ -195,7 +239,7 @@ class _JsonLines:
 
 
 class _Json:
-    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._mark = "["
 
@@ -217,18 +261,22 @@ class _Csv:
         self._writer = csv.writer(stream, lineterminator="\n")
         self._stream = stream
         self._names = list(names)
-        if names:
-            self._writer.writerow(names)
+        self._headed = False
 
     def write(self, row: Row) -> None:
         cells = flat(row)
-        if not self._names:
-            self._names = list(cells)
-            self._writer.writerow(map(self._cell, self._names))
+        self._names = self._names or list(cells)
+        self._head()
         self._writer.writerow([self._cell(_pick(row, cells, name)) for name in self._names])
 
     def close(self) -> None:
+        self._head()
         self._stream.flush()
+
+    def _head(self) -> None:
+        if self._names and not self._headed:
+            self._headed = True
+            self._writer.writerow(map(self._cell, self._names))
 
     def _cell(self, value: object) -> str:
         """Keep a spreadsheet from running a text, and a terminal from obeying it."""
@@ -243,8 +291,9 @@ class _Csv:
 class _Table:
     """Rows are kept until the end, since the columns' widths depend on all of them."""
 
-    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO, names: Sequence[str], *, report: bool) -> None:
         self._stream = stream
+        self._report = report
         self._names = list(names)
         self._rows: list[dict[str, object]] = []
 
@@ -254,19 +303,13 @@ class _Table:
         self._rows.append({name: _pick(row, cells, name) for name in self._names})
 
     def close(self) -> None:
-        print_table(
-            self._names,
-            ([cell_text(row.get(n)) for n in self._names] for row in self._rows),
-            self._stream,
-        )
-
-
-_FORMS: Final[Mapping[Form, Callable[[TextIO, Sequence[str]], _Writer]]] = {
-    "jsonl": _JsonLines,
-    "json": _Json,
-    "csv": _Csv,
-    "table": _Table,
-}
+        rows = [[cell_text(row.get(name)) for name in self._names] for row in self._rows]
+        if self._report and len(rows) == 1:
+            # One row of many columns is wider than any terminal.
+            pairs = zip(self._names, rows[0], strict=True)
+            print_table(("field", "value"), pairs, self._stream)
+        else:
+            print_table(self._names, rows, self._stream)
 
 
 def cell_text(value: object) -> str:

@@ -139,17 +139,20 @@ def list_(*, output: Output = OUTPUT) -> int:
         output: How they are written.
     """
     kept = _load()
-    with output.open() as rows:
+    with output.open(_Listed, brief=_Listed.__struct_fields__) as rows:
         for name, profile in kept.profiles.items():
-            rows.write(
-                {
-                    "name": name,
-                    "project_id": profile.project_id,
-                    "base_url": profile.base_url,
-                    "current": name == kept.current,
-                }
-            )
+            current = name == kept.current
+            rows.write(_Listed(name, profile.project_id, profile.base_url, current))
     return DONE
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """A profile, as it is shown."""
+
+    name: str
+    project_id: str
+    base_url: str | None
+    current: bool
 
 
 @app.command

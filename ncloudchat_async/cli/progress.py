@@ -98,6 +98,10 @@ class Progress:
             self._view.line(self._summary(self._clock()))
         self._label = ""
 
+    def drop(self) -> None:
+        """Forget the stage without a last line: what it counted was no progress."""
+        self._label = ""
+
     def _summary(self, now: float) -> str:
         passed = now - self._begun
         rate = (self._done - self._first) / passed if passed > 0 else 0.0

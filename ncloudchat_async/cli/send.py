@@ -2,11 +2,12 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 from cyclopts import Group, Parameter, validators
 
 from ncloudchat_async import Client, Delivery, Job, Outcome
@@ -22,18 +23,25 @@ from ncloudchat_async.cli.exits import (
     code_of,
     is_hopeless,
 )
-from ncloudchat_async.cli.inputs import STDIN, Record, read_records, text_of
+from ncloudchat_async.cli.inputs import STDIN, Record, open_text, read_records, text_of
 from ncloudchat_async.cli.options import Count, Flag, Source
 from ncloudchat_async.cli.output import Rows
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.template import Template
 from ncloudchat_async.cli.text import printable
+from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.cli.work import BULK, CHANGE, COMMON, Change, Common
-from ncloudchat_async.errors import ConfigError, NcloudChatError
-from ncloudchat_async.journal import JournalView
+from ncloudchat_async.errors import (
+    ConfigError,
+    JournalError,
+    JournalLockedError,
+    JournalMismatchError,
+    NcloudChatError,
+)
+from ncloudchat_async.journal import Binding, JournalView
 
-__all__ = ["HANDLING", "Handling", "deliver", "send"]
+__all__ = ["HANDLING", "Handling", "deliver", "forecast", "send"]
 
 _SAMPLES: Final = 3
 _PROBLEMS: Final = 20
@@ -63,6 +71,28 @@ class Handling:
 
 
 HANDLING: Final = Handling()
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one message, as it is shown."""
+
+    ref: str | None
+    channel_id: str
+    status: str
+    message_id: str | None
+    attempts: int
+    error: str | None
+
+
+class _Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job would do, as it is shown."""
+
+    messages: int
+    problems: int
+    seconds: float | None
+    """At the rate, if one was told."""
+    samples: Sequence[Mapping[str, object]]
+    """The first requests."""
 
 
 def send(
@@ -95,7 +125,9 @@ def send(
     """
     made = None if template is None else Template(template)
     if change.dry_run:
-        return _forecast(source, made, common)
+        return forecast(_deliveries(source, made), common)
+    if source != STDIN:
+        open_text(source).close()
     total = None
     if journal is None and source != STDIN:
         # Without a journal nothing else would find a bad last line before the first is sent.
@@ -120,10 +152,11 @@ def _delivery(record: Record, template: Template | None, number: int) -> Deliver
         raise Failure(f"{record.where}: no {error.args[0]} for the template", USAGE) from None
 
 
-def _forecast(source: Path, template: Template | None, common: Common) -> int:
-    """Check every line, count, and show what would be sent."""
-    dry, samples, count, problems = DryClient(), list[object](), 0, 0
-    for delivery in _deliveries(source, template):
+def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
+    """Check every delivery, count, and show what would be sent."""
+    common.output.asked(_Line)
+    dry, samples, count, problems = DryClient(), list[Mapping[str, object]](), 0, 0
+    for delivery in deliveries:
         count += 1
         try:
             # It ends where it would wait, so no event loop is needed.
@@ -134,13 +167,11 @@ def _forecast(source: Path, template: Template | None, common: Common) -> int:
         except ConfigError as error:
             problems += 1
             if problems <= _PROBLEMS:
-                sys.stderr.write(printable(f"message {count}: {error}") + "\n")
+                sys.stderr.write(printable(f"message {count}: {worded(error)}") + "\n")
     rate = common.connection.rate
     seconds = None if rate is None else round(count / rate, 1)
-    with common.output.open() as rows:
-        rows.write(
-            {"messages": count, "problems": problems, "seconds": seconds, "samples": samples}
-        )
+    with replace(common.output, fields=None).open(_Forecast) as rows:
+        rows.write(_Forecast(messages=count, problems=problems, seconds=seconds, samples=samples))
     when = "give --rate for the time" if rate is None else f"{seconds:,} s at {rate:g}/s"
     sys.stderr.write(f"{count:,} messages, {problems:,} problems, {when}; nothing was sent\n")
     return FAILED if problems else DONE
@@ -170,13 +201,39 @@ def deliver(
                 max_failures=handling.max_failures,
                 plan_first=journal is not None and deliveries is not None,
             )
+            ended = False
             try:
-                with common.output.open(brief=_BRIEF) as rows:
-                    return await _Sending(chat, job, rows, interrupts).run(total, journal)
+                with common.output.open(_Line, brief=_BRIEF) as rows:
+                    code = await _Sending(chat, job, rows, interrupts).run(total, journal)
+                ended = True
+            except JournalError as error:
+                raise _refusal(journal, error, chat) from error
             finally:
-                _conclude(job.report, interrupts, handling, common, journal)
+                # What was refused before it began has no totals, and nothing to go on with.
+                if ended or job.report.attempts:
+                    _conclude(job.report, interrupts, handling, common, journal)
+        return code
 
     return run_async(run)
+
+
+def _refusal(journal: Path | None, error: JournalError, chat: Client) -> Failure:
+    """Say which journal is meant, what differs, and what to do."""
+    text = f"{journal}: {error}"
+    if isinstance(error, JournalLockedError):
+        where = shlex.quote(str(journal))
+        text += f": wait for its end; `ncloudchat jobs status {where}` tells how far it is"
+    elif isinstance(error, JournalMismatchError) and journal is not None:
+        with JournalView(journal) as view:
+            owner = view.status().binding
+        if owner == Binding(chat.project_id, chat.base_url):
+            text += (
+                ": go on with the file and the --template that the job was begun with, "
+                "or give new input a new --journal"
+            )
+        else:
+            text += ": choose its project with --profile or the environment, or another --journal"
+    return Failure(text, code_of(error))
 
 
 class _Sending:
@@ -193,19 +250,26 @@ class _Sending:
         """Work through the job; the total is looked up in the journal when nobody knows it."""
         with Progress(quiet=sys.stdout.isatty()) as progress:
             progress.stage("messages", total)
-            async with self._job as job:
-                self._interrupts.on_first(job.stop)
-                async for outcome in job:
-                    if total is None and journal is not None:
-                        # The first outcome comes when the whole input is recorded.
-                        with JournalView(journal) as view:
-                            total = view.status().total
-                        progress.stage("messages", total)
-                    self._take(outcome)
-                    # What a stopped job did not touch is no progress.
-                    untouched = outcome.status == "skipped" and outcome.message_id is None
-                    progress.advance(0 if untouched else 1, note=self._note())
+            try:
+                await self._work(total, journal, progress)
+            except JournalMismatchError:
+                progress.drop()
+                raise
         return self._code()
+
+    async def _work(self, total: int | None, journal: Path | None, progress: Progress) -> None:
+        async with self._job as job:
+            self._interrupts.on_first(job.stop)
+            async for outcome in job:
+                if total is None and journal is not None:
+                    # The first outcome comes when the whole input is recorded.
+                    with JournalView(journal) as view:
+                        total = view.status().total
+                    progress.stage("messages", total)
+                self._take(outcome)
+                # What a stopped job did not touch is no progress.
+                untouched = outcome.status == "skipped" and outcome.message_id is None
+                progress.advance(0 if untouched else 1, note=self._note())
 
     def _take(self, outcome: Outcome) -> None:
         error = outcome.error
@@ -213,14 +277,14 @@ class _Sending:
             self._fatal = error
             self._job.stop()
         self._rows.write(
-            {
-                "ref": outcome.ref,
-                "channel_id": outcome.channel_id,
-                "status": outcome.status,
-                "message_id": outcome.message_id,
-                "attempts": outcome.attempts,
-                "error": None if error is None else str(error),
-            }
+            _Line(
+                ref=outcome.ref,
+                channel_id=outcome.channel_id,
+                status=outcome.status,
+                message_id=outcome.message_id,
+                attempts=outcome.attempts,
+                error=None if error is None else worded(error),
+            )
         )
 
     def _note(self) -> str:

@@ -33,5 +33,9 @@ def issue(
         common: Where to, and how results are written.
     """
     return one(
-        lambda chat: chat.tokens.issue(user_id, expire_days=expire_days), _TOKENS, common, change
+        lambda chat: chat.tokens.issue(user_id, expire_days=expire_days),
+        _TOKENS,
+        common,
+        change,
+        about=user_id,
     )

@@ -2,8 +2,16 @@
 
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -21,15 +29,17 @@ from ncloudchat_async.cli.exits import (
     code_of,
     is_hopeless,
 )
-from ncloudchat_async.cli.options import Flag, Words
+from ncloudchat_async.cli.options import Amount, Flag, Words
 from ncloudchat_async.cli.output import OUTPUT, Output, Rows
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.prompt import confirm
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
+from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.paging import Pages, Row
 
 __all__ = [
+    "IN_DOUBT",
     "Change",
     "Destruction",
     "Listing",
@@ -47,6 +57,8 @@ Value = TypeVar("Value")
 
 BULK: Final = Retry(max_retry_after_s=900.0)
 """A job may wait a quarter of an hour when the platform asks for it."""
+IN_DOUBT: Final = "; what was on its way may have been carried out: look before repeating it"
+"""What is said when a change is given up while it waits for its answer."""
 
 
 @Parameter(name="*")
@@ -75,7 +87,7 @@ class Listing:
 
     filter: Words = ()
     sort: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None
-    limit: int | None = None
+    limit: Amount | None = None
 
     def fields(self) -> dict[str, object] | None:
         """Return the filter as the client takes it."""
@@ -154,6 +166,11 @@ class Noun(msgspec.Struct, frozen=True):
         """Begin the output of such rows."""
         return output.open(self.kind, brief=self.brief)
 
+    def plans(self, output: Output) -> Rows:
+        """Begin the output of a dry run: requests, whole, after the same checks."""
+        output.asked(self.kind)
+        return replace(output, fields=None).open()
+
 
 def given(value: Value | None) -> Value | UnsetType:
     """Return an option as the client takes it: what was not said stays as it is."""
@@ -167,13 +184,23 @@ def list_rows(
     *,
     keep: Callable[[RowT], bool] = lambda _: True,
     limit: int | None = None,
+    about: str = "",
 ) -> int:
-    """Write the rows of a list as they come: those that are to be kept, `limit` at most."""
+    """Write the rows of a list as they come: those that are to be kept, `limit` at most.
+
+    Args:
+        make: Makes the list.
+        noun: What its rows are.
+        common: Where to, and how results are written.
+        keep: Says whether a row is wanted.
+        limit: Rows to stop after.
+        about: The id whose list it is, for errors.
+    """
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
-            with noun.open(common.output) as rows:
+            with noun.open(common.output) as rows, _naming(about):
                 async with contextlib.aclosing(aiter(make(chat))) as items:
                     async for item in items:
                         if limit is not None and rows.count >= limit:
@@ -188,29 +215,49 @@ def list_rows(
 def count_rows(count: Callable[[Client], Awaitable[int]], common: Common) -> int:
     """Write how many rows a list has."""
 
-    async def number(chat: Client) -> dict[str, int]:
-        return {"count": await count(chat)}
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with common.connection.client() as chat:
+            with common.output.open(_Count) as rows:
+                rows.write(_Count(await count(chat)))
+        return DONE
 
-    return one(number, None, common)
+    return run_async(run)
+
+
+class _Count(msgspec.Struct, frozen=True):
+    """How many rows a list has."""
+
+    count: int
 
 
 def one(
     call: Callable[[Client], Awaitable[object]],
-    noun: Noun | None,
+    noun: Noun,
     common: Common,
-    change: Change | Destruction | None = None,
+    change: Change,
+    *,
+    about: str = "",
 ) -> int:
-    """Make one call and write what it gives."""
+    """Make one call that changes something, and write what it gives.
 
-    async def run(_: Interrupts) -> int:
-        if change is not None and change.dry_run:
-            with common.output.open() as rows:
+    Args:
+        call: The call.
+        noun: What it gives.
+        common: Where to, and how results are written.
+        change: How careful to be.
+        about: The id that it changes, for errors.
+    """
+
+    async def run(interrupts: Interrupts) -> int:
+        if change.dry_run:
+            with noun.plans(common.output) as rows, _naming(about):
                 await _plan(call(DryClient()), rows)
             return DONE
         async with common.connection.client() as chat:
-            value = await call(chat)
-        with common.output.open() if noun is None else noun.open(common.output) as rows:
-            rows.write(value)
+            with noun.open(common.output) as rows, _naming(about):
+                interrupts.left_behind = IN_DOUBT
+                rows.write(await call(chat))
         return DONE
 
     return run_async(run)
@@ -235,20 +282,38 @@ def each(
 
     async def run(interrupts: Interrupts) -> int:
         if change is not None and change.dry_run:
-            with common.output.open() as rows:
+            with noun.plans(common.output) as rows:
                 for item in items:
-                    await _plan(call(DryClient(), item), rows)
+                    with _naming(_name_of(item)):
+                        await _plan(call(DryClient(), item), rows)
             return DONE
         async with common.connection.client() as chat:
             with noun.open(common.output) as rows:
+                interrupts.left_behind = "" if change is None else IN_DOUBT
                 if isinstance(items, Collection) and len(items) == 1:
-                    _write(rows, await call(chat, *items))
+                    (item,) = items
+                    with _naming(_name_of(item)):
+                        _write(rows, await call(chat, item))
                     return DONE
                 interrupts.expire_after(common.connection.deadline)
                 view = chat.with_options(priority="bulk", deadline_s=None, retry=BULK)
                 return await _Bulk(noun, rows, interrupts).run(view, call, items)
 
     return run_async(run)
+
+
+@contextlib.contextmanager
+def _naming(item: str) -> Iterator[None]:
+    """Put the item before an error that speaks of it: errors of the library hold no ids.
+
+    What every other item would meet too says nothing of this one.
+    """
+    try:
+        yield
+    except NcloudChatError as error:
+        if not item or is_hopeless(error):
+            raise
+        raise Failure(f"{item}: {worded(error)}", code_of(error)) from error
 
 
 async def _plan(call: Awaitable[object], rows: Rows) -> None:
@@ -302,7 +367,7 @@ class _Bulk:
         self._failed += error.applied != "unknown"
         if is_hopeless(error):
             self._fatal = error
-        sys.stderr.write(printable(f"{_name_of(item)}: {error}") + "\n")
+        sys.stderr.write(printable(f"{_name_of(item)}: {worded(error)}") + "\n")
 
     def _code(self) -> int:
         if self._interrupts.code is not None:

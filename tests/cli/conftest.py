@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cyclopts import App
 
-from ncloudchat_async.cli.app import run
+import ncloudchat_async
+from ncloudchat_async.cli.app import COMMANDS, make_app, run
 from ncloudchat_async.emulator import EmulatorThread
 
 
@@ -29,6 +32,43 @@ class Ran(msgspec.Struct, frozen=True):
 
 Cli = Callable[..., Ran]
 Launch = Callable[..., subprocess.Popen[str]]
+
+
+def leaves(app: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
+    """Give every command that does something."""
+    for name in app:
+        if not name.startswith("-"):
+            command = app[name]
+            if command.default_command is None:
+                yield from leaves(command, (*words, name))
+            else:
+                yield (*words, name), command
+
+
+PAGE = Path(ncloudchat_async.__file__).parents[1] / "docs" / "cli.md"
+"""The rendered help."""
+APP = make_app(COMMANDS)
+EVERY = dict(leaves(APP))
+
+
+def example(command: App) -> str:
+    """Take the example out of a command's help, joined to one line."""
+    found = re.findall(r"Example: `([^`]+)`", str(command.help))
+    assert len(found) == 1, "each command has one example"
+    return " ".join(found[0].split())
+
+
+@pytest.fixture
+def project(ncloudchat_emulator: EmulatorThread, tmp_path: Path) -> None:
+    """Make what the examples speak of."""
+    twin = ncloudchat_emulator
+    twin.add_rows("members", [{"id": f"user-{n}", "name": f"Kim {n}"} for n in (1, 2)])
+    twin.add_rows("channels", [{"id": f"channel-{n}", "name": f"N{n}"} for n in (1, 2)])
+    messages = [{"id": f"message-{n}", "channel_id": "channel-1", "content": "x"} for n in (1, 2)]
+    twin.add_rows("messages", messages)
+    (tmp_path / "guests.csv").write_text("channel_id,name\nchannel-1,A\nchannel-2,B\n")
+    (tmp_path / "pairs.csv").write_text("user_id,friend_id\nuser-1,user-2\n")
+    (tmp_path / "key.txt").write_text("key\n")
 
 
 @pytest.fixture

@@ -4,11 +4,15 @@ import csv
 import io
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
+from ncloudchat_async.cli.doctor import advice
 from ncloudchat_async.emulator import EmulatorThread, Fault
-from tests.cli.conftest import Cli
+from ncloudchat_async.wire.failures import failure_of
+from tests.cli.conftest import EVERY, Cli
 from tests.cli.test_text import HOSTILE, is_safe
 
 
@@ -219,6 +223,191 @@ def test_json_is_one_array(cli: Cli, ncloudchat_emulator: EmulatorThread) -> Non
     assert msgspec.json.decode(cli("members", "list", "-o", "json").out) == []
     ncloudchat_emulator.seed(members=2)
     assert len(msgspec.json.decode(cli("members", "list", "-o", "json").out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong", "hint"),
+    [
+        (["members", "list"], "nam", "did you mean name?"),
+        (["messages", "list", "c"], "sender_name", "did you mean sender.name?"),
+        (["channels", "create", "N", "--dry-run"], "nmae", "did you mean name?"),
+        (["members", "get", "user-1"], "xyz", "There are id, "),
+        (["jobs", "status", "j"], "totl", "did you mean total?"),
+        (["profile", "list"], "names", "did you mean name?"),
+        (["members", "list", "--count"], "cnt", "did you mean count?"),
+        (["doctor"], "chek", "did you mean check?"),
+        (["send", "-"], "mesage_id", "did you mean message_id?"),
+    ],
+)
+def test_a_field_that_is_not_there_is_refused(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, words: list[str], wrong: str, hint: str
+) -> None:
+    """A slip in --fields is told before anything is sent; objects and their fields are known."""
+    cli("send", "-", "--journal", "j", stdin="channel_id,content\n")
+    before = [row.operation for row in ncloudchat_emulator.requests]
+    done = cli(*words, "--fields", wrong)
+    assert (done.code, done.out) == (2, "")
+    assert f"--fields: there is no {wrong}; {hint}" in done.err
+    sent = [row.operation for row in ncloudchat_emulator.requests][len(before) :]
+    assert set(sent) <= {"listChannels"}
+
+
+def test_objects_and_free_rows_have_fields_too(
+    cli: Cli, ncloudchat_emulator: EmulatorThread
+) -> None:
+    """A whole object may be asked for; what `api` answers has any field; dry runs are whole."""
+    (channel_id,) = ncloudchat_emulator.add_rows("channels", [{"name": "N"}])
+    assert cli("messages", "send", channel_id, "x", "--fields", "sender").rows[0]["sender"]
+    query = ["--query", "filter={}", "--query", "option={}", "--fields", "name,nothing"]
+    assert cli("api", "GET", "/v1/api/channels", *query).rows == [{"name": "N", "nothing": None}]
+    plan = cli("channels", "delete", channel_id, "--fields", "id,name", "--dry-run").rows[0]
+    assert plan["method"] == "DELETE"
+
+
+def test_a_report_is_a_table_of_lines(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """A report of one row has a line per field; a list with one row stays a list."""
+    ncloudchat_emulator.seed(members=1)
+    cli("send", "-", "--journal", "j", stdin="channel_id,content\n")
+    lines = cli("jobs", "status", "j", "-o", "table").out.split("\n")
+    words = [line.split() for line in lines if line.strip()]
+    assert words[0] == ["field", "value"]
+    assert ["total", "0"] in words
+    assert max(map(len, lines)) < 80
+    listed = cli("members", "list", "-o", "table").out
+    assert listed.split()[:2] == ["id", "name"]
+
+
+def test_what_fails_before_its_first_row_writes_nothing(
+    cli: Cli, ncloudchat_emulator: EmulatorThread
+) -> None:
+    """No form of output leaves an empty array or a bare header behind an error."""
+    ncloudchat_emulator.settings = ncloudchat_emulator.settings.but(key_state="expired")
+    for form in ("jsonl", "json", "csv", "table"):
+        assert cli("members", "list", "--output", form).out == ""
+
+
+def test_times_are_utc(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """Whatever offset the project has, a time is written in UTC with its offset."""
+    row = {"id": "user-1", "name": "A", "created_at": "2025-01-02T08:30:00+09:00"}
+    ncloudchat_emulator.add_rows("members", [row])
+    for form in ("jsonl", "csv", "table"):
+        done = cli("members", "list", "--fields", "created_at", "-o", form)
+        assert "2025-01-01T23:30:00+00:00" in done.out
+    cli("send", "-", "--journal", "j", stdin="channel_id,content\n")
+    assert str(cli("jobs", "status", "j").rows[0]["created_at"]).endswith("+00:00")
+
+
+_LIST = {"--output", "--fields", "--limit", "--filter", "--sort"}
+_READ = {"--output", "--fields", "--from"}
+_CHANGE = {"--output", "--fields", "--dry-run"}
+_BULK = _CHANGE | {"--from"}
+_DESTROY = _BULK | {"--yes"}
+VERBS = {
+    "members list": _LIST,
+    "members get": _READ,
+    "members register": _BULK,
+    "members update": _BULK,
+    "members withdraw": _DESTROY,
+    "members restore": _BULK,
+    "members search": _LIST,
+    "channels list": _LIST,
+    "channels get": _READ,
+    "channels create": _BULK,
+    "channels update": _BULK,
+    "channels delete": _DESTROY,
+    "channels subscribers": _LIST,
+    "messages list": _LIST,
+    "messages get": _READ,
+    "messages send": _CHANGE,
+    "messages delete": _DESTROY,
+    "messages latest": _READ,
+    "friends request": _CHANGE,
+    "friends accept": _CHANGE,
+    "friends reject": _CHANGE,
+    "friends request-many": _CHANGE,
+    "tokens issue": _CHANGE,
+    "subscriptions list": _LIST,
+    "notifications get": _READ,
+    "notifications set": _BULK,
+    "notifications clear": _DESTROY,
+    "send": _CHANGE | {"--journal", "--rate", "--max-in-flight", "--mode", "--deadline"},
+    "jobs status": {"--output", "--fields"},
+    "jobs resume": _CHANGE,
+    "jobs unknown": {"--output", "--fields", "--limit"},
+    "jobs failed": {"--output", "--fields", "--limit"},
+    "doctor": {"--output", "--fields"},
+    "api": _CHANGE,
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_the_options_of_its_kind(verb: str) -> None:
+    """Lists choose rows, changes have a dry run, bulk forms a file, destruction a consent."""
+    options = EVERY[tuple(verb.split())].assemble_argument_collection()
+    assert VERBS[verb] - {name for option in options for name in option.names} == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"NCLOUDCHAT_API_KEY": ""}, ("settings", 2, "profile add")),
+        ({"NCLOUDCHAT_PROJECT_ID": ""}, ("settings", 2, "NCLOUDCHAT_PROJECT_ID")),
+        ({"NCLOUDCHAT_PROFILE": "none"}, ("settings", 2, "correct")),
+        ({"NCLOUDCHAT_BASE_URL": "http://example.com"}, ("settings", 2, "--allow-insecure")),
+        ({"NCLOUDCHAT_BASE_URL": "http://127.0.0.1:1"}, ("server", 1, "whether anything runs")),
+        ({"NCLOUDCHAT_API_KEY": "wrong"}, ("reading", 3, "compare the key")),
+        ({"NCLOUDCHAT_PROJECT_ID": "wrong"}, ("reading", 3, "compare the project id")),
+    ],
+)
+def test_doctor_names_what_is_wrong(
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, str],
+    verdict: tuple[str, int, str],
+) -> None:
+    """Whatever is wrong, doctor answers in rows, the last with what to do about it."""
+    check, code, fix = verdict
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    done = cli("doctor")
+    assert (done.code, done.err) == (code, "")
+    *before, last = done.rows
+    assert {row["state"] for row in before} <= {"ok"}
+    assert (last["check"], last["state"]) == (check, "fail")
+    assert fix in str(last["fix"])
+
+
+_KEY = ConnectionKey("host", 443, True, True, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (aiohttp.ClientConnectorDNSError(_KEY, OSError(-2, "unknown")), "DNS"),
+        (aiohttp.ConnectionTimeoutError(), "firewall"),
+        (aiohttp.ClientConnectorCertificateError(_KEY, ValueError()), "certificates"),
+        (ConnectionResetError(), "cuts connections"),
+    ],
+)
+def test_each_way_to_fail_on_the_network_has_a_remedy(error: Exception, fix: str) -> None:
+    """What the client says of names, time, certificates and lost connections is understood."""
+    assert fix in advice(failure_of(error))
+
+
+def test_doctor_tells_another_server_from_this_api(
+    cli: Cli, ncloudchat_emulator: EmulatorThread
+) -> None:
+    """A page of another program is not taken for the platform; a path that is not there is told."""
+    page = Fault("*", "status", status=200, body="<html>", content_type="text/html")
+    ncloudchat_emulator.faults.add(page)
+    done = cli("doctor")
+    assert done.code == 1
+    assert done.rows[-1]["fix"] == "correct the base URL: what answers there is not this API"
+    ncloudchat_emulator.faults.clear()
+    ncloudchat_emulator.faults.add(Fault("*", "status", status=404, body="<html>"))
+    done = cli("doctor")
+    assert done.code == 1
+    assert done.rows[-1]["fix"] == "correct the base URL: this API is not there"
 
 
 def test_doctor_says_what_to_fix(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:

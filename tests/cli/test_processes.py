@@ -6,6 +6,7 @@ import re
 import resource
 import shlex
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 
 from ncloudchat_async.emulator import EmulatorThread
-from tests.cli.conftest import Cli, Launch
+from tests.cli.conftest import EVERY, PAGE, Cli, Launch, example
 from tests.cli.test_text import HOSTILE, is_safe
 
 LOGIN = "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
@@ -91,8 +92,10 @@ def test_a_signal_drains_and_the_rest_is_sent_later(
 def test_the_emulator_prints_its_address_and_ends_by_a_signal(
     launch: Launch,
 ) -> None:
-    """Port 0 is a free one, said on stdout; being stopped is how it ends."""
-    process = launch(["emulator", "--members", "2"])
+    """Port 0 is a free one, said on stdout; being stopped is how it ends, without a word."""
+    words = shlex.split(example(EVERY["emulator",]))[1:]
+    words[words.index("--port") + 1] = "0"
+    process = launch([*words, "--members", "2"])
     assert process.stdout is not None
     where = msgspec.json.decode(process.stdout.readline())
     url = {"NCLOUDCHAT_BASE_URL": where["base_url"]}
@@ -102,6 +105,7 @@ def test_the_emulator_prints_its_address_and_ends_by_a_signal(
     _, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert f"export NCLOUDCHAT_BASE_URL={where['base_url']}" in err
+    assert "interrupted" not in err
 
 
 @pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 0)])
@@ -238,3 +242,32 @@ def test_a_key_is_shown_nowhere(
     out, err = process.communicate(timeout=20)
     assert process.returncode == 3
     assert "secret-of-the-test" not in out + err + " ".join(map(str, process.args))  # type: ignore[arg-type]  # a list here
+
+
+def test_a_killed_job_leaves_the_files_that_docs_name(
+    cli: Cli, launch: Launch, ncloudchat_emulator: EmulatorThread, tmp_path: Path
+) -> None:
+    """docs/fan-out.md tells of each file beside a journal; what it says may go, may go."""
+    (channel_id,) = ncloudchat_emulator.add_rows("channels", [{"name": "c"}])
+    lines = [f"{channel_id},text {count}" for count in range(30)]
+    (tmp_path / "in.csv").write_text("\n".join(["channel_id,content", *lines]))
+    process = launch(["send", "in.csv", "--journal", "job.journal", "--rate", "20"])
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    files = sorted(tmp_path.glob("job.journal*"))
+    told = PAGE.with_name("fan-out.md").read_text(encoding="utf-8")
+    assert len(files) == 5
+    for file in files:
+        assert f"| `{file.name}` |" in told
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    Path(tmp_path, "job.journal-lock-journal").unlink()
+    Path(tmp_path, "job.journal-shm").unlink()
+    assert cli("jobs", "resume", "job.journal", "--settle", "0.1").code == 0
+    assert Path(tmp_path, "job.journal-wal").stat().st_size == 0
+    assert Path(tmp_path, "job.journal-lock").stat().st_size == 0
+    for name in ("wal", "shm"):
+        Path(tmp_path, f"job.journal-{name}").unlink()
+    assert cli("jobs", "status", "job.journal").rows[0]["sent"] == 30
+    assert ncloudchat_emulator.audit((channel_id, f"text {count}") for count in range(30)).exact

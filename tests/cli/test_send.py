@@ -1,13 +1,14 @@
 """Sending files: outcomes, forecasts, journals, resuming, exit codes."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from ncloudchat_async.emulator import EmulatorThread, Fault
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Launch
 
 
 @pytest.fixture
@@ -155,9 +156,104 @@ def test_a_refused_key_marks_nothing_as_failed(
 
 @pytest.mark.parametrize("words", [["status"], ["resume"], ["unknown"], ["failed"]])
 def test_a_file_that_is_no_journal_is_refused(cli: Cli, tmp_path: Path, words: list[str]) -> None:
-    """Another file, and none at all, are told apart from an empty journal."""
+    """Another file, and none at all, are mistakes of the command line, named with the file."""
     Path(tmp_path, "other").write_text("text that is long enough to be no database" * 20)
     for name in ("other", "none"):
         done = cli("jobs", *words, name)
-        assert (done.code, done.out) == (1, "")
+        assert (done.code, done.out) == (2, "")
+        assert name in done.err
         assert "journal" in done.err
+
+
+def begin(cli: Cli) -> int:
+    """Leave a journal `j` that records all 40 guests, and return how many were sent."""
+    limits = ["--rate", "20", "--max-in-flight", "2", "--deadline", "0.4"]
+    done = cli(*SEND, "--journal", "j", *limits)
+    assert done.code == 4
+    sent = [row for row in done.rows if row["status"] == "sent"]
+    assert 0 < len(sent) < 40
+    return len(sent)
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        (lambda text: text.replace("guest 0", "no"), "delivery 1 of the input has another text"),
+        (lambda text: text.replace("guest 39", "x"), "delivery 40 of the input has another text"),
+        (lambda text: text.rpartition("\n")[0], "the input ends after 39 deliveries"),
+        (lambda text: f"{text}\nc,x", "the input goes on after the 40"),
+        (
+            lambda text: text.replace("\n", "\nc,x\n", 1),
+            "delivery 1 of the input has another channel",
+        ),
+    ],
+)
+def test_another_input_is_refused_and_told(
+    cli: Cli, guests: list[str], tmp_path: Path, change: Callable[[str], str], differs: str
+) -> None:
+    """A journal of another input is named, with what differs and what to do, and no totals."""
+    begin(cli)
+    file = Path(tmp_path, "guests.csv")
+    file.write_text(change(file.read_text()))
+    done = cli(*SEND, "--journal", "j")
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"ncloudchat: j: {differs}")
+    assert "or give new input a new --journal" in line
+
+
+def test_a_journal_of_another_project_is_refused_and_told(
+    cli: Cli, guests: list[str], other: EmulatorThread
+) -> None:
+    """Both projects are named, and how to choose one; nothing is said of going on."""
+    begin(cli)
+    done = cli("jobs", "resume", "j", "--profile", "new")
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("ncloudchat: j: the journal belongs to project ")
+    assert "project other at" in line
+    assert "--profile" in line
+
+
+def test_a_journal_in_use_is_refused_and_told(
+    cli: Cli, launch: Launch, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """While a job runs, another one on its journal says so, and how to follow the first."""
+    process = launch([*SEND, "--journal", "j", "--rate", "5"])
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    done = cli("jobs", "resume", "j")
+    assert (done.code, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("ncloudchat: j: another job works with ")
+    assert "ncloudchat jobs status j" in line
+    assert process.poll() is None
+
+
+def test_a_journal_that_is_not_whole_is_told_how_to_be(cli: Cli, guests: list[str]) -> None:
+    """A job that lacks a part of its input is not gone on with; its own command is asked for."""
+    assert cli("send", "-", "--journal", "a j", stdin="channel_id,content\nc,x\n,y\n").code == 2
+    done = cli("jobs", "resume", "a j")
+    assert (done.code, done.out) == (2, "")
+    assert "--journal 'a j'" in done.err
+
+
+def test_a_journal_that_cannot_be_made_is_one_line(cli: Cli, guests: list[str]) -> None:
+    """Where no journal can be, nothing is sent and no totals are given."""
+    done = cli(*SEND, "--journal", "nowhere/j")
+    assert (done.code, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("ncloudchat: nowhere/j: the journal cannot be used: ")
+
+
+def test_resuming_has_a_dry_run(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """What is left is counted and timed, and nothing is sent or changed."""
+    sent = begin(cli)
+    before = ncloudchat_emulator.stats.requests
+    done = cli("jobs", "resume", "j", "--dry-run", "--rate", "10")
+    assert done.rows[0]["messages"] == 40 - sent
+    assert done.rows[0]["seconds"] == (40 - sent) / 10
+    assert ncloudchat_emulator.stats.requests == before
+    assert cli("jobs", "status", "j").rows[0]["sent"] == sent

@@ -148,13 +148,17 @@ async def test_at_least_once_repeats_what_was_on_its_way(path: Path) -> None:
 
 
 async def test_another_input_is_refused_before_anything_is_sent(path: Path) -> None:
-    """A changed, shortened or prolonged input does not go on with the journal."""
+    """A changed, shortened or prolonged input does not go on with the journal, and is told so."""
     platform = Platform()
     deliveries = list(texts(50))
     await platform.run(deliveries, journal=path)
     changed = [*deliveries[:49], Delivery("c9", "other", "49")]
-    for other in (changed, deliveries[:49], [*deliveries, Delivery("c0", "more")]):
-        with pytest.raises(JournalMismatchError):
+    for other, told in (
+        (changed, "delivery 50 of the input has another text than"),
+        (deliveries[:49], "the input ends after 49 deliveries, the journal has 50"),
+        ([*deliveries, Delivery("c0", "more")], "the input goes on after the 50"),
+    ):
+        with pytest.raises(JournalMismatchError, match=told):
             await platform.run(other, journal=path)
     assert len(platform.calls) == 50
 
@@ -164,7 +168,7 @@ async def test_the_part_that_was_read_binds_an_unfinished_job(path: Path) -> Non
     platform = Platform()
     await interrupted(platform, list(texts(500)), path, 10)
     calls = len(platform.calls)
-    with pytest.raises(JournalMismatchError, match="delivery 3 "):
+    with pytest.raises(JournalMismatchError, match="delivery 4 of the input has another text than"):
         await platform.run(
             [*list(texts(500))[:3], Delivery("c3", "other", "3"), *list(texts(500))[4:]],
             journal=path,
