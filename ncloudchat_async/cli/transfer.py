@@ -21,6 +21,7 @@ from ncloudchat_async.cli.options import Count, Flag, Source
 from ncloudchat_async.cli.output import row_of
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.transfer import (
@@ -121,8 +122,8 @@ def import_(
         template: What a message says, with `{content}`, `{sender}`, `{sender_id}`,
             `{sender_name}`, `{sent_at}`, `{message_id}`, `{channel_name}`, `{attachment}`;
             `"{content}"` sends the text alone. Without it:
-            `"[{sent_at} {sender}] {content}{attachment}"`. An interrupted import keeps its template: going on with another
-            one is refused.
+            `"[{sent_at} {sender}] {content}{attachment}"`. An interrupted import keeps its
+            template: going on with another one is refused.
         existing: What becomes of members that are there already.
         friends: CSV or JSON lines with user_id and friend_id, whom to ask for friendship:
             an archive has no friendships, since the platform cannot list them.
@@ -219,7 +220,7 @@ def verify(
                     )
                 except NcloudChatError as error:
                     # Which of the two sides it is, where the library can tell.
-                    said = ": ".join((*getattr(error, "__notes__", ()), str(error)))
+                    said = ": ".join((*getattr(error, "__notes__", ()), worded(error)))
                     raise Failure(said, code_of(error)) from error
         with common.output.open() as rows:
             rows.write({"equal": found.equal, **row_of(found)})

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from importlib import import_module
 from itertools import islice
 from types import ModuleType
@@ -119,28 +118,16 @@ _Rows = Iterator[tuple[str, int | None]]
 
 def _write_jsonl(sheet: _Sheet, rows: _Rows) -> Iterator[int]:
     names = [column.name for column in sheet.columns]
-    times = [at for at, column in enumerate(sheet.columns) if column.kind == "time"]
     encode = msgspec.json.Encoder().encode
     while batch := list(islice(rows, _BATCH)):
         if sheet.raw:
             # A line break inside an object is white space, which a line of its own must lack.
             lines = [raw.replace("\n", " ").replace("\r", " ").encode() for raw, _ in batch]
         else:
-            lines = [
-                encode(dict(zip(names, _with_plain_times(cells, times), strict=True)))
-                for cells in flat_rows(sheet.columns, iter(batch))
-            ]
+            flat = flat_rows(sheet.columns, iter(batch))
+            lines = [encode(dict(zip(names, cells, strict=True))) for cells in flat]
         sheet.stream.write(b"\n".join(lines) + b"\n")
         yield len(batch)
-
-
-def _with_plain_times(cells: list[Cell], times: list[int]) -> list[Cell]:
-    """Write times as CSV has them and the other commands: the encoder would write Z."""
-    for at in times:
-        cell = cells[at]
-        if isinstance(cell, datetime):
-            cells[at] = cell.isoformat()
-    return cells
 
 
 def guarded(text: str) -> str:
@@ -178,9 +165,7 @@ def _csv_cell(cell: Cell, guard: Callable[[str], str]) -> str | int | float:
         return ""
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    if isinstance(cell, datetime):
-        return cell.isoformat()
-    return msgspec.json.encode(cell).decode() if isinstance(cell, list) else cell
+    return cell if isinstance(cell, int | float) else msgspec.json.encode(cell).decode()
 
 
 def _arrow() -> ModuleType:
@@ -209,7 +194,7 @@ def _write_parquet(sheet: _Sheet, rows: _Rows) -> Iterator[int]:
     schema = pa.schema([(column.name, kinds[column.kind]) for column in sheet.columns])
     with pa.parquet.ParquetWriter(sheet.stream, schema, compression="zstd") as writer:
         while batch := list(islice(rows, _BATCH)):
-            cells = zip(*flat_rows(sheet.columns, iter(batch)), strict=True)
+            cells = zip(*flat_rows(sheet.columns, iter(batch), written=False), strict=True)
             arrays = [pa.array(c, t) for c, t in zip(cells, schema.types, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             yield len(batch)
