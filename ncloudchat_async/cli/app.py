@@ -41,7 +41,7 @@ COMMANDS: Final = {
     "import": ("transfer:import_", "Carry an archive into another project."),
     "verify": ("transfer:verify", "Compare two projects, or an archive with a project."),
     "search": ("archive:search", "Find messages in an archive."),
-    "files": ("archive:files", "List the attachments in an archive."),
+    "files": ("archive:files", "List the attachments of a project or an archive."),
     "convert": ("archive:convert", "Write an archive's rows as JSON lines, CSV or Parquet."),
     "stats": ("archive:stats", "Count members, channels and the messages of each day."),
     "doctor": ("doctor:doctor", "Find out what keeps calls from succeeding."),

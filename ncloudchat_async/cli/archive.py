@@ -1,23 +1,29 @@
-"""Commands that read an archive: search, files, convert, stats."""
+"""Commands that read an archive, or the project itself: search, files, convert, stats."""
 
 import sys
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ncloudchat_async.cli.exits import DONE, USAGE, Failure
+from ncloudchat_async import Client
+from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure
 from ncloudchat_async.cli.options import Amount, Count, Flag
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
+from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.transfer import aware
 from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.transfer import (
     Format,
     FoundFile,
     FoundMessage,
+    LiveFiles,
     TableNoun,
     archive_stats,
+    live_files,
     live_stats,
 )
 from ncloudchat_async.transfer import convert as write_table
@@ -47,6 +53,8 @@ def search(
 ) -> int:
     """Find messages in an archive; all conditions that are given must hold.
 
+    Times are in UTC, whatever the project's time zone.
+
     Example: `ncloudchat search project.archive hello --sender Admin --output table`
 
     Args:
@@ -54,7 +62,8 @@ def search(
         text: Part of the text or of a file's name, whatever the case.
         sender: Id or whole name of the sender.
         channel: Id, unique id or whole name of the channel.
-        since: Sent at this moment or later.
+        since: Sent at this moment or later; without an offset it is in this machine's time
+            zone.
         until: Sent before this moment.
         files_only: Only messages with an attachment.
         deleted: Only those an export no longer found, or only the others.
@@ -81,16 +90,21 @@ def search(
 
 
 def files(
-    archive: Path,
+    archive: Path | None = None,
     *,
     sender: str | None = None,
     channel: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: Amount | None = None,
-    output: Output = OUTPUT,
+    common: Common = COMMON,
 ) -> int:
-    """List the attachments in an archive across channels, newest first.
+    """List the attachments of a project or an archive across channels.
+
+    An archive's come newest first. Without an archive the project itself is asked: every
+    channel is read, many at once, and attachments come as they are found, newest first within
+    each channel. A channel that cannot be read is named on stderr, and the exit code is 1.
+    Times are in UTC.
 
     Example: `ncloudchat files project.archive --fields name,size,url`
 
@@ -98,11 +112,25 @@ def files(
         archive: Archive that `export` wrote; the files themselves stay with the platform.
         sender: Id or whole name of the sender.
         channel: Id, unique id or whole name of the channel.
-        since: Sent at this moment or later.
+        since: Sent at this moment or later; without an offset it is in this machine's time
+            zone.
         until: Sent before this moment.
         limit: Rows to stop after.
-        output: How results are written.
+        common: Where to, and how results are written.
     """
+    if archive is None:
+
+        def find(chat: Client) -> LiveFiles:
+            return live_files(
+                chat,
+                sender=sender,
+                channel=channel,
+                since=aware(since),
+                until=aware(until),
+                limit=limit,
+            )
+
+        return run_async(partial(_find_live, find, common))
     found = find_files(
         archive,
         sender=sender,
@@ -111,10 +139,26 @@ def files(
         until=aware(until),
         limit=limit,
     )
-    with output.open(FoundFile, brief=_FILES) as rows:
+    with common.output.open(FoundFile, brief=_FILES) as rows:
         for file in found:
             rows.write(file)
     return DONE
+
+
+async def _find_live(
+    find: Callable[[Client], LiveFiles], common: Common, interrupts: Interrupts
+) -> int:
+    """Write attachments as they are found, then name the channels that could not be read."""
+    interrupts.expire_after(common.connection.deadline)
+    async with common.connection.client() as chat:
+        found = find(chat)
+        with common.output.open(FoundFile, brief=_FILES) as rows:
+            async with found:
+                async for file in found:
+                    rows.write(file)
+    for failure in found.failures:
+        sys.stderr.write(printable(f"channel {failure.id}: {failure.reason}") + "\n")
+    return FAILED if found.failures else DONE
 
 
 def convert(
@@ -129,6 +173,9 @@ def convert(
     output: Output = OUTPUT,
 ) -> int:
     """Write the rows of an archive as JSON lines, CSV or Parquet.
+
+    Times are in UTC (2025-07-01T00:00:00+00:00), but with --raw the platform's objects have
+    them as they came.
 
     Example: `ncloudchat convert project.archive members.csv --noun members --bom`
 

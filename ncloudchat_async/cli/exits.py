@@ -39,6 +39,8 @@ _CODES: Final[tuple[tuple[type[NcloudChatError], int], ...]] = (
     (errors.QuotaExceededError, LIMITED),
     (errors.DeadlineExceededError, LIMITED),
     (errors.OutcomeUnknownError, UNKNOWN),
+    # The file that was named is none to work with: missing, another's, in use.
+    (errors.ArchiveError, USAGE),
 )
 
 

@@ -9,16 +9,19 @@ from ncloudchat_async.transfer.compare import ChannelDifference, Comparison, Ver
 from ncloudchat_async.transfer.convert import ConvertReport, Format, TableNoun, convert
 from ncloudchat_async.transfer.export import export_project
 from ncloudchat_async.transfer.importing import forecast_import, import_project
+from ncloudchat_async.transfer.live_files import LiveFiles, live_files
 from ncloudchat_async.transfer.reports import (
     ExportReport,
     Failure,
     Forecast,
     ImportReport,
+    OnDoubt,
     OnProgress,
     Progress,
 )
 from ncloudchat_async.transfer.search import FoundFile, FoundMessage, files, search
 from ncloudchat_async.transfer.statistics import Day, ProjectStats, archive_stats, live_stats
+from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.template import DEFAULT_TEMPLATE, FIELDS, Template
 from ncloudchat_async.transfer.verify import verify
 
@@ -37,9 +40,12 @@ __all__ = [
     "FoundFile",
     "FoundMessage",
     "ImportReport",
+    "LiveFiles",
+    "OnDoubt",
     "OnProgress",
     "Progress",
     "ProjectStats",
+    "Stop",
     "TableNoun",
     "Template",
     "Verification",
@@ -50,6 +56,7 @@ __all__ = [
     "files",
     "forecast_import",
     "import_project",
+    "live_files",
     "live_stats",
     "search",
     "verify",

@@ -20,6 +20,7 @@ from ncloudchat_async.transfer.schema import APPLICATION_ID, SCHEMA, VERSION
 __all__ = [
     "ArchiveInfo",
     "describe",
+    "in_utc",
     "moment",
     "now_ms",
     "open_for_writing",
@@ -58,6 +59,14 @@ def now_ms() -> int:
 def moment(ms: int | None) -> datetime | None:
     """Make a moment of milliseconds since 1970; None stays None."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def in_utc(at: datetime | None) -> datetime | None:
+    """Tell a moment in UTC; None if it is none there, as the first day of all in Seoul."""
+    try:
+        return None if at is None else at.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def describe(path: PathLike) -> ArchiveInfo:

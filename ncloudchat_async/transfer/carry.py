@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Literal, TypeVar
 
-import anyio
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -19,13 +18,9 @@ from ncloudchat_async.models import Channel, Member, NotificationPatch
 from ncloudchat_async.transfer import survey
 from ncloudchat_async.transfer.archive import now_ms
 from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
-from ncloudchat_async.transfer.reports import (
-    ImportReport,
-    OnProgress,
-    Progress,
-    concerns_one,
-    describe_error,
-)
+from ncloudchat_async.transfer.course import Course
+from ncloudchat_async.transfer.reports import concerns_one, describe_error
+from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask, Target
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
@@ -36,15 +31,19 @@ T = TypeVar("T")
 _WINDOW = 4
 
 
-async def look_around(chat: Client, archive: ArchiveWriter) -> None:
-    """Note which members and channels the other project has."""
+async def look_around(chat: Client, archive: ArchiveWriter, stop: Stop) -> None:
+    """Note which members and channels the other project has, as far as nobody stops it."""
     await archive.call(survey.prepare)
     async with chat.members.list(window=_WINDOW).pages() as members:
         async for page in members:
             await archive.call(partial(survey.note_members, members=page.items))
+            if stop.asked:
+                return
     async with chat.channels.list(window=_WINDOW).pages() as channels:
         async for found in channels:
             await archive.call(partial(survey.note_channels, channels=found.items))
+            if stop.asked:
+                return
 
 
 async def each_member(archive: ArchiveWriter) -> AsyncIterator[MemberTask]:
@@ -69,26 +68,15 @@ class Carrier:
     """Carries everything but messages.
 
     Args:
-        chat: A client of the other project.
-        archive: What is carried.
-        target: The other project.
-        report: Is added to.
-        on_progress: Is told.
+        course: The import.
     """
 
-    def __init__(
-        self,
-        chat: Client,
-        archive: ArchiveWriter,
-        target: Target,
-        report: ImportReport,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self._chat = chat
-        self._archive = archive
-        self._target = target
-        self._report = report
-        self._on_progress = on_progress
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._chat = course.chat
+        self._archive = course.archive
+        self._target = course.target
+        self._report = course.report
         self._rows = 0
 
     async def members(self, existing: Literal["skip", "update"], *, check_ids: bool) -> None:
@@ -146,6 +134,8 @@ class Carrier:
             else:
                 await self._create(task, settle_s)
 
+        doubts = await self._archive.call(partial(survey.count_creating, target=self._target))
+        self._course.tell_doubt("channels", doubts, settle_s)
         await self._carry_all(
             "channels", carry, each_channel(self._archive, self._target), _channel_id
         )
@@ -163,7 +153,9 @@ class Carrier:
             # An earlier run sent this and never heard of it: it may still come.
             left_s = settle_s - (now_ms() - task.begun_ms) / 1000
             if left_s > 0:
-                await anyio.sleep(left_s)
+                await self._course.stop.sleep(left_s)
+            if self._course.stop.asked:
+                return
             found = await self._find(channel.name or "", task.unique_id)
             if found is not None:
                 await self._mark_channel(channel.id, "created", found.id)
@@ -280,16 +272,20 @@ class Carrier:
     ) -> None:
         done = 0
         async with self._chat.run_many(carry, tasks) as results:
-            async for result in results:
-                done += 1
-                error = result.error
-                if isinstance(error, NcloudChatError):
-                    if not (concerns_one(error) or isinstance(error, OutcomeUnknownError)):
-                        raise error
-                    self._report.add_failure(noun, name(result.item), describe_error(error))
-                if self._on_progress is not None:
-                    self._on_progress(Progress(noun, done, None, self._rows + done))
+            with self._course.stop.reaches(results.stop):
+                async for result in results:
+                    done += 1
+                    self._note(noun, name(result.item), result.error)
+                    self._course.tell(noun, done, None, self._rows + done)
         self._rows += done
+
+    def _note(self, noun: str, row_id: str, error: Exception | None) -> None:
+        """Add an error that concerns one row to the report, raise any other."""
+        if not isinstance(error, NcloudChatError):
+            return
+        if not (concerns_one(error) or isinstance(error, OutcomeUnknownError)):
+            raise error
+        self._report.add_failure(noun, row_id, describe_error(error))
 
 
 def _given(value: bool | None) -> bool | UnsetType:

@@ -6,13 +6,13 @@ empty; the JSON that came is in the column `raw` when that is asked for.
 
 import types
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ncloudchat_async.models import Channel, Member, Message, Subscription
-from ncloudchat_async.transfer.archive import moment
+from ncloudchat_async.transfer.archive import in_utc, moment
 from ncloudchat_async.transfer.rows import plain_row
 
 __all__ = ["MODELS", "Cell", "Column", "Kind", "columns_of", "flat_rows"]
@@ -91,16 +91,20 @@ def _kind(members: list[Any]) -> Kind:
 
 
 def flat_rows(
-    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]]
+    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]], *, written: bool = True
 ) -> Iterator[list[Cell]]:
     """Give the cells of each row.
 
     Args:
         columns: From `columns_of`.
         rows: JSON of the platform, and when the row was found gone.
+        written: Give times as text in UTC, such as 2025-07-01T00:00:00+00:00.
     """
+    take_kind = _TAKE | {"time": _time_text} if written else _TAKE
     takers = [
-        (column.path[0], column.path[1:], _TAKE[column.kind]) for column in columns if column.path
+        (column.path[0], column.path[1:], take_kind[column.kind])
+        for column in columns
+        if column.path
     ]
     with_raw = columns[-1] is RAW
     for raw, gone_ms in rows:
@@ -111,7 +115,8 @@ def flat_rows(
             for inner in below:
                 value = value.get(inner) if isinstance(value, dict) else None
             cells.append(None if value is None else take(value))
-        cells.append(moment(gone_ms))
+        gone = moment(gone_ms)
+        cells.append(gone.isoformat() if written and gone is not None else gone)
         if with_raw:
             cells.append(raw)
         yield cells
@@ -136,20 +141,19 @@ def _number(value: object) -> Cell:
     return float(value) if abs(value) < 2**1000 else None
 
 
-def _time(value: object) -> Cell:
+def _time(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    if found.tzinfo is None:
-        return None
-    try:
-        found.astimezone(UTC)
-    except OverflowError:
-        return None  # the first or last day of all, in another time zone
-    return found
+    return None if found.tzinfo is None else in_utc(found)
+
+
+def _time_text(value: object) -> Cell:
+    found = _time(value)
+    return None if found is None else found.isoformat()
 
 
 def _texts(value: object) -> Cell:

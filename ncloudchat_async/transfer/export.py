@@ -268,7 +268,7 @@ def _report(
     (last_seq,) = db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()
     return ExportReport(
         resumed=run.resumed,
-        complete=complete,
+        reread_all=complete,
         new_messages=last_seq - run.first_seq,
         gone=gone,
         failures=checkpoints.failures(db, run.id),

@@ -16,10 +16,12 @@ from ncloudchat_async.transfer import survey
 from ncloudchat_async.transfer.archive import owner_of
 from ncloudchat_async.transfer.carry import Carrier, each_channel, each_member, look_around
 from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
+from ncloudchat_async.transfer.course import Course
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.private import PathLike
-from ncloudchat_async.transfer.replay import Replay, texts
-from ncloudchat_async.transfer.reports import Forecast, ImportReport, OnProgress
+from ncloudchat_async.transfer.replay import Replay, template_under_way, texts
+from ncloudchat_async.transfer.reports import Forecast, ImportReport, OnDoubt, OnProgress
+from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import Target
 from ncloudchat_async.transfer.template import DEFAULT_TEMPLATE, Template
 from ncloudchat_async.transfer.writer import ArchiveWriter
@@ -31,7 +33,7 @@ async def import_project(
     chat: Client,
     path: PathLike,
     *,
-    template: str = DEFAULT_TEMPLATE,
+    template: str | None = None,
     existing: Literal["skip", "update"] = "skip",
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
@@ -39,7 +41,9 @@ async def import_project(
     partial_archive: bool = False,
     mode: Mode = "reconcile",
     settle_s: float = 90.0,
+    stop: Stop | None = None,
     on_progress: OnProgress | None = None,
+    on_doubt: OnDoubt | None = None,
 ) -> ImportReport:
     """Carry an archive into another project: members, channels, friend requests, messages.
 
@@ -54,7 +58,9 @@ async def import_project(
             journal with their texts lies beside it, readable by its owner only.
         template: What a message says: see `FIELDS`. REST can set neither its sender nor its
             time, so by default both are in the text; `"{content}"` sends the text alone.
-            Messages of a round that was interrupted keep the template of that one.
+            None: that of the interrupted import which is gone on with, else
+            `DEFAULT_TEMPLATE`. While an import is to be gone on with, another template than
+            its own is refused, since its texts are made already.
         existing: What becomes of members that are there already.
         friends: Pairs (who asks, who is asked): the platform cannot list friendships, so an
             archive has none.
@@ -66,31 +72,48 @@ async def import_project(
         mode: What to do when nobody knows whether a message arrived; see `send_many`.
         settle_s: Seconds after which a message or a channel whose answer was lost is in the
             lists if it was made at all.
+        stop: Ends the import in order when it is asked to: what is on its way finishes,
+            nothing more begins, and the next call goes on.
         on_progress: Is told after each row.
+        on_doubt: Is told before the import waits for something that is in doubt.
 
     Returns:
         What was done, and what was left out.
 
     Raises:
-        ConfigError: The template or an option cannot be used; nothing was sent.
+        ConfigError: The template or an option cannot be used, or an interrupted import has
+            another template; nothing was sent.
         ArchiveError: There is no archive, it is in use, of this very project, or its export
             was interrupted.
         NcloudChatError: What concerns everything, such as a refused key: call again.
     """
-    wording = Template(template)
-    _check(chat, path, max_length, partial_archive=partial_archive)
+    target = Target(chat.project_id, chat.base_url)
+    wording = _checked(path, target, template, max_length, partial_archive=partial_archive)
     begun, calls = time.monotonic(), chat.stats.calls
-    job, target, report = as_job(chat), Target(chat.project_id, chat.base_url), ImportReport()
+    stop, report = stop or Stop(), ImportReport()
     async with ArchiveWriter(path) as archive:
-        carrier = Carrier(job, archive, target, report, on_progress)
-        replay = Replay(job, archive, path, target=target, report=report, on_progress=on_progress)
-        await replay.resume(mode=mode, settle_s=settle_s)
-        await look_around(job, archive)
-        await carrier.members(existing, check_ids=check_ids)
-        await carrier.channels(settle_s)
-        await carrier.friends(friends)
-        await replay.run(wording, max_length, mode=mode, settle_s=settle_s)
-        await carrier.settings()
+        course = Course(
+            chat=as_job(chat),
+            archive=archive,
+            target=target,
+            report=report,
+            stop=stop,
+            on_progress=on_progress,
+            on_doubt=on_doubt,
+        )
+        carrier, replay = Carrier(course), Replay(course, path)
+        for step in (
+            partial(replay.resume, mode=mode, settle_s=settle_s),
+            partial(look_around, course.chat, archive, stop),
+            partial(carrier.members, existing, check_ids=check_ids),
+            partial(carrier.channels, settle_s),
+            partial(carrier.friends, friends),
+            partial(replay.run, wording, max_length, mode=mode, settle_s=settle_s),
+            carrier.settings,
+        ):
+            if not stop.asked:
+                await step()
+    report.interrupted = stop.asked
     report.requests = chat.stats.calls - calls
     report.seconds = time.monotonic() - begun
     return report
@@ -100,7 +123,7 @@ async def forecast_import(
     chat: Client,
     path: PathLike,
     *,
-    template: str = DEFAULT_TEMPLATE,
+    template: str | None = None,
     existing: Literal["skip", "update"] = "skip",
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
@@ -110,16 +133,16 @@ async def forecast_import(
     """Say what `import_project` would do with the same arguments; only reads.
 
     Raises:
-        ConfigError: The template or an option cannot be used.
+        ConfigError: The template or an option cannot be used, or an interrupted import has
+            another template.
         ArchiveError: There is no archive, it is in use, of this very project, or its export
             was interrupted.
         NcloudChatError: The project cannot be read.
     """
-    wording = Template(template)
-    _check(chat, path, max_length, partial_archive=partial_archive)
     target, forecast = Target(chat.project_id, chat.base_url), Forecast()
+    wording = _checked(path, target, template, max_length, partial_archive=partial_archive)
     async with ArchiveWriter(path) as archive:
-        await look_around(as_job(chat), archive)
+        await look_around(as_job(chat), archive, Stop())
         await _forecast_members(archive, forecast, check_ids=check_ids)
         blocked = await _forecast_channels(archive, target, forecast)
         await _forecast_friends(archive, friends, forecast)
@@ -190,12 +213,34 @@ async def _forecast_channels(
     return blocked
 
 
-def _check(chat: Client, path: PathLike, max_length: int | None, *, partial_archive: bool) -> None:
+def _checked(
+    path: PathLike,
+    target: Target,
+    template: str | None,
+    max_length: int | None,
+    *,
+    partial_archive: bool,
+) -> Template:
+    """Refuse what cannot be imported before anything is sent; return what messages say."""
     if max_length is not None and max_length < 1:
         raise ConfigError(f"max_length must be 1 or more, not {max_length!r}")
+    wording = Template(DEFAULT_TEMPLATE if template is None else template)
     project_id, base_url, whole = owner_of(path)
-    if (project_id, base_url) == (chat.project_id, chat.base_url):
+    if Target(project_id, base_url) == target:
         raise ArchiveError(f"{path} is an archive of this very project")
+    under_way = template_under_way(path, target)
+    if under_way is not None:
+        if template not in (None, under_way):
+            raise ConfigError(
+                f"the import that was interrupted has the template {under_way!r}, and its texts "
+                "are made already: go on without a template or with this one; another one is "
+                "for messages that are exported later"
+            )
+        wording = Template(under_way)
     if not whole and not partial_archive:
         # What is fetched later would be sent behind what came after it.
-        raise ArchiveError(f"the export of {path} was interrupted: export again first")
+        raise ArchiveError(
+            f"the export of {path} was interrupted: export again first, or import what there is "
+            "(partial_archive=True, --partial-archive)"
+        )
+    return wording

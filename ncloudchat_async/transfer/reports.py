@@ -22,8 +22,10 @@ __all__ = [
     "Failure",
     "Forecast",
     "ImportReport",
+    "OnDoubt",
     "OnProgress",
     "Progress",
+    "concerns_all",
     "concerns_one",
     "describe_error",
 ]
@@ -42,7 +44,7 @@ class Progress(msgspec.Struct, frozen=True):
     stage: str
     """`members`, `channels`, `subscriptions`, `messages`, `friends`, …"""
     done: int
-    """Lists read, channels compared or things sent in this stage."""
+    """What was carried over in this stage; for the messages of an export: channels read."""
     total: int | None
     """How many there will be; None: not known."""
     rows: int
@@ -51,6 +53,12 @@ class Progress(msgspec.Struct, frozen=True):
 
 OnProgress = Callable[[Progress], None]
 """Is told on the event loop how far the work is: it must be quick and must not raise."""
+
+
+OnDoubt = Callable[[str, int, float], None]
+"""Is told on the event loop, before an import waits, that it looks for something that an
+earlier one sent without hearing of it: (`messages` or `channels`, how many, seconds at most).
+It must be quick and must not raise."""
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -69,8 +77,9 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
 
     resumed: bool
     """Whether it went on with one that was interrupted."""
-    complete: bool
-    """Whether every message was listed, rather than only the newest ones."""
+    reread_all: bool
+    """Whether every message was asked for again, so that all deletions were found, as
+    `complete=True` says. An export without it is whole too: `failures` has what is missing."""
     members: int
     """Members in the archive that still exist, withdrawn ones included."""
     channels: int
@@ -87,13 +96,18 @@ class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+def concerns_all(error: NcloudChatError) -> bool:
+    """Say whether every further call would meet the same error."""
+    return isinstance(error, _CONCERN_ALL)
+
+
 def concerns_one(error: NcloudChatError) -> bool:
     """Tell an error that concerns one list or object from one that concerns all of them.
 
     After a lost connection, a refused key or a spent quota the others would fail too. A
     `ConfigError` comes of an id that no path can carry.
     """
-    if isinstance(error, _CONCERN_ALL):
+    if concerns_all(error):
         return False
     return isinstance(error, ApiError | ResponseError | PagingError | ConfigError)
 
@@ -142,6 +156,10 @@ class ImportReport(msgspec.Struct, kw_only=True):
 
     resumed: bool = False
     """Whether messages of an interrupted import were sent first."""
+    interrupted: bool = False
+    """Whether it was asked to stop: call again to go on."""
+    messages_left: int = 0
+    """After an interruption: messages lined up that are not there yet, or in doubt."""
     members_registered: int = 0
     members_updated: int = 0
     members_existing: int = 0

@@ -4,7 +4,6 @@ A row is never refused for a field that is not as documented: that field's colum
 empty, and the JSON has what came. Only a row without an id cannot be kept.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.members import Members
 from ncloudchat_async.resources.messages import Messages
 from ncloudchat_async.resources.subscriptions import Subscriptions
+from ncloudchat_async.transfer.surrogates import RowsDecoder, mended
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Noun",
     "RawRow",
     "Value",
+    "has_file",
     "plain_row",
     "read_row",
 ]
@@ -56,6 +57,17 @@ class RawRow(msgspec.Struct, frozen=True, gc=False):
     """The JSON of the platform, unchanged but for bytes that are no UTF-8."""
 
 
+class _RowsEndpoint(Endpoint[list[msgspec.Raw]]):
+    """The same call as a listing, its rows left as they are."""
+
+    __slots__ = ()
+
+    def __init__(self, listing: Endpoint[Any]) -> None:
+        super().__init__(listing.method, listing.path, list[msgspec.Raw], name=listing.name)
+        # One row that the plain decoder refuses would fail its whole page.
+        self.decoder = RowsDecoder()  # type: ignore[misc,assignment]  # only decode() is used
+
+
 class Noun:
     """One kind of row: where it is listed, and how it is kept.
 
@@ -79,10 +91,7 @@ class Noun:
         values: Callable[[ModelT], tuple[Value, ...]],
     ) -> None:
         self.name = name
-        # The same call, its rows left as they are.
-        self.endpoint: Endpoint[list[msgspec.Raw]] = Endpoint(
-            listing.method, listing.path, list[msgspec.Raw], name=listing.name
-        )
+        self.endpoint: Endpoint[list[msgspec.Raw]] = _RowsEndpoint(listing)
         self.sort = sort
         self.columns = columns
         self._model: type[Any] = model
@@ -141,16 +150,14 @@ def read_row(model: type[ModelT], raw: str) -> ModelT:
 
 
 def plain_row(raw: str) -> dict[str, Any]:
-    """Decode a row to plain values; empty when it is no object."""
+    """Decode a row to plain values, U+FFFD for half a character; empty when it is no object."""
     try:
         return _PLAIN.decode(raw)
     except msgspec.DecodeError:
         pass
     try:
-        # The standard parser takes lone surrogates, which no file can hold: "?" replaces them.
-        text = json.dumps(json.loads(raw), ensure_ascii=False)
-        return _PLAIN.decode(text.encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        return _PLAIN.decode(mended(raw.encode()))
+    except (msgspec.DecodeError, RecursionError):
         return {}
 
 
@@ -186,16 +193,21 @@ def _subscription(row: Subscription) -> tuple[Value, ...]:
     return row.channel_id, row.user_id, row.online
 
 
+def has_file(row: Message) -> bool:
+    """Say whether a message has an attachment: each has the object, empty for plain text."""
+    file = row.attachment
+    return row.message_type == "file" or (file is not None and bool(file.name or file.url))
+
+
 def _message(row: Message) -> tuple[Value, ...]:
     sender, file = row.sender, row.attachment
-    has_file = file is not None and bool(file.name or file.url)
     return (
         _number(row.sort_id),
         sender.id if sender is not None else None,
         sender.name if sender is not None else None,
         row.content,
-        file.name if file is not None and has_file else None,
-        int(has_file or row.message_type == "file"),
+        (file.name or None) if file is not None else None,
+        int(has_file(row)),
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "MessageTask",
     "Target",
     "channel_tasks",
+    "count_creating",
     "count_queue",
     "exists",
     "mark",
@@ -158,6 +159,16 @@ def waiting_settings(
         (*target.key("channels"), after, PAGE),
     )
     return [(target_id, read_row(Channel, raw)) for target_id, raw in rows]
+
+
+def count_creating(db: sqlite3.Connection, target: Target) -> int:
+    """Count the channels of which nobody knows whether they were created."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM mapped WHERE (project_id, base_url, noun) = (?, ?, ?)"
+        " AND state = 'creating' AND target_id IS NULL",
+        target.key("channels"),
+    ).fetchone()
+    return int(count)
 
 
 def mark(

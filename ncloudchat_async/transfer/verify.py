@@ -1,4 +1,4 @@
-"""Decides how two sides are brought together to be compared: each as an archive."""
+"""Decides how two sides are brought together to be compared: each as an archive, if it is there."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -8,7 +8,8 @@ from pathlib import Path
 import anyio
 
 from ncloudchat_async.client import Client
-from ncloudchat_async.errors import ArchiveError
+from ncloudchat_async.errors import NcloudChatError
+from ncloudchat_async.transfer.archive import owner_of
 from ncloudchat_async.transfer.compare import Verification, compare
 from ncloudchat_async.transfer.export import export_project
 from ncloudchat_async.transfer.private import PathLike
@@ -41,15 +42,33 @@ async def verify(
             was imported with, else the default one.
         on_progress: Is told how far reading a project is.
 
+    Both sides are asked for before either is read.
+
     Raises:
-        ArchiveError: A file is no archive, or a project cannot be read whole.
+        ArchiveError: A file is no archive.
         ConfigError: The template cannot be used.
-        NcloudChatError: A project cannot be read.
+        NcloudChatError: A project cannot be read, or not as a whole. One that gives no answer
+            from the beginning is named in a note of the error.
     """
     if template is not None:
         Template(template)
+    sides = (("left", left), ("right", right))
+    for name, side in sorted(sides, key=lambda one: isinstance(one[1], Client)):  # files first
+        await _check(name, side)
     async with _archived(left, on_progress) as first, _archived(right, on_progress) as second:
         return await anyio.to_thread.run_sync(compare, first, second, template)
+
+
+async def _check(name: str, side: Client | PathLike) -> None:
+    """Refuse a side that is not there."""
+    if not isinstance(side, Client):
+        owner_of(side)
+        return
+    try:
+        await side.channels.list(per_page=1).first()
+    except NcloudChatError as error:
+        error.add_note(f"the {name} side, project {side.project_id}, cannot be read")
+        raise
 
 
 @asynccontextmanager
@@ -65,7 +84,7 @@ async def _archived(
         report = await export_project(side, path, on_progress=on_progress)
         if report.failures:
             first = report.failures[0]
-            raise ArchiveError(
+            raise NcloudChatError(
                 f"project {side.project_id} cannot be read whole: {first.noun} {first.id!r}: "
                 f"{first.reason}"
             )

@@ -14,7 +14,7 @@ from ncloudchat_async.cli.wording import PHRASES
 from ncloudchat_async.emulator import EmulatorThread, Fault
 from tests.cli.conftest import EVERY, Cli, Launch, example
 
-_OFFLINE = {"stats", "import", "verify"}
+_OFFLINE = {"files", "stats", "import", "verify"}
 """Commands whose example needs an archive first: export stands for them."""
 CALLING = {
     words: command

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.models import Member, Message
-from ncloudchat_async.transfer import convert, export_project
+from ncloudchat_async.transfer import Format, convert, export_project
 from ncloudchat_async.transfer.columns import columns_of
 from ncloudchat_async.transfer.convert import guarded
 from tests.transfer.conftest import rows
@@ -83,6 +84,23 @@ async def test_json_lines_have_the_names_of_the_structs(archive: Path) -> None:
     assert [row["sender_name"] for row in found] == HOSTILE
     assert set(found[0]) == {column.name for column in columns_of("messages")}
     assert {"is_express", "attachment_url", "sent_at", "deleted_since"} <= set(found[0])
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_times_are_in_utc(archive: Path, form: Format) -> None:
+    """Whatever the project's time zone, every table tells times in the same way."""
+    text = table(archive, format=form).decode()
+    found = (
+        list(csv.DictReader(io.StringIO(text, newline="")))
+        if form == "csv"
+        else [json.loads(line) for line in text.split("\n")[:-1]]
+    )
+    for name in ("sent_at", "created_at"):
+        assert all(re.fullmatch(r"[\d-]{10}T[\d:.]{8,15}\+00:00", row[name]) for row in found)
+    raw = table(archive, format="jsonl", raw=True).decode()
+    (first,) = {json.loads(line)["created_at"] for line in raw.split("\n")[:1]}
+    assert first.endswith("+09:00")
+    assert datetime.fromisoformat(found[0]["created_at"]) == datetime.fromisoformat(first)
 
 
 @pytest.mark.parametrize("raw", [False, True])

@@ -6,7 +6,7 @@ import pytest
 
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
-from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError
+from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError, QuotaExceededError
 from ncloudchat_async.transfer import (
     Progress,
     export_project,
@@ -252,6 +252,28 @@ async def test_a_refused_key_stops_an_import_that_then_goes_on(
         await import_project(new_chat, path)
     report = await import_project(new_chat, path)
     assert (report.channels_created, report.messages_sent) == (1, 40)
+    assert (await verify(path, new_chat)).equal
+
+
+async def test_a_spent_quota_stops_the_messages_and_keeps_their_order(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """What no message can pass is not tried with each; the next call keeps every order."""
+    fill(emulator)
+    await export_project(chat, path)
+    spent = Fault("sendMessage", "status", status=429, body='{"error":{"errorCode":"400"}}')
+
+    def spend(reached: Progress) -> None:
+        if (reached.stage, reached.done) == ("messages", 10):
+            other.faults.add(spent)
+
+    with pytest.raises(QuotaExceededError):
+        await import_project(new_chat, path, on_progress=spend)
+    assert other.stats.by_operation["sendMessage"] < 20
+    assert names(path.parent) == [path]
+    other.faults.clear()
+    report = await import_project(new_chat, path)
+    assert (report.failures, other.stats.rows["messages"]) == ([], 40)
     assert (await verify(path, new_chat)).equal
 
 

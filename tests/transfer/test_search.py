@@ -9,11 +9,13 @@ import pytest
 
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
-from ncloudchat_async.errors import ArchiveError, ConfigError
+from ncloudchat_async.errors import ArchiveError, AuthenticationError, ConfigError
 from ncloudchat_async.transfer import (
+    FoundFile,
     archive_stats,
     export_project,
     files,
+    live_files,
     live_stats,
     search,
 )
@@ -131,6 +133,96 @@ async def test_attachments_are_listed_across_channels(archive: Path) -> None:
     assert (file.channel_name, file.sender_name, file.name) == ("room", "Lee", "휴가 사진.png")
     assert (file.size, file.type, file.url) == (1234, "image/png", "/download/1")
     assert not list(files(archive, sender="kim-1"))
+
+
+async def found_live(chat: Client, **conditions: Any) -> list[FoundFile]:
+    """The attachments of a project, in one order."""
+    async with live_files(chat, **conditions) as found:
+        files = [file async for file in found]
+        assert found.failures == []
+    return sorted(files, key=lambda file: (file.sent_at, file.message_id), reverse=True)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        {},
+        {"sender": "lee-1"},
+        {"sender": "김철수"},
+        {"channel": "room"},
+        {"channel": "notice"},
+        {"since": datetime.fromtimestamp(START + 86_400 * 3, UTC)},
+        {"until": datetime.fromtimestamp(START + 86_400 * 3, UTC)},
+        {"since": datetime.fromtimestamp(START + 86_400 * 3 + 1, UTC)},
+        {"limit": 0},
+    ],
+)
+async def test_a_project_has_the_attachments_of_its_archive(
+    emulator: Emulator, chat: Client, archive: Path, conditions: dict[str, Any]
+) -> None:
+    """Asked live, the same files are found, told alike, and in UTC."""
+    file = {"name": "a.txt", "size": 1, "type": "text/plain", "url": "/a"}
+    more = {"channel_id": "c-1", "sender": KIM, "content": "", "attachment_filenames": file}
+    emulator.add_rows("messages", [{**more, "created_at": START + n} for n in range(250)])
+    await export_project(chat, archive, complete=True)
+    found = await found_live(chat, **conditions)
+    expected = sorted(
+        files(archive, **conditions), key=lambda one: (one.sent_at, one.message_id), reverse=True
+    )
+    assert found == expected
+    assert all(one.sent_at is not None and one.sent_at.tzinfo is UTC for one in found)
+
+
+async def test_a_limit_ends_the_reading(emulator: Emulator, chat: Client, archive: Path) -> None:
+    """No more is found than asked for, and no page is read in vain."""
+    file = {"name": "a.txt", "url": "/a"}
+    more = {"channel_id": "c-1", "content": "", "attachment_filenames": file}
+    emulator.add_rows("messages", [{**more, "created_at": START + n} for n in range(1_000)])
+    before = emulator.stats.by_operation["listMessages"]
+    assert len(await found_live(chat, channel="c-1", limit=3)) == 3
+    assert emulator.stats.by_operation["listMessages"] - before <= 2
+    assert await found_live(chat, since=datetime.now(UTC)) == []
+    assert emulator.stats.by_operation["listMessages"] - before <= 4
+
+
+async def test_a_live_search_reads_few_channels_at_once(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """However many channels there are, the calls in flight are bounded."""
+    emulator.seed(channels=40, messages_per_channel=1)
+    emulator.faults.add(Fault("listMessages", "delay", delay_s=0.01))
+    before = emulator.stats.peak_in_flight
+    await found_live(chat, max_in_flight=3)
+    assert emulator.stats.peak_in_flight <= max(before, 3)
+
+
+async def test_a_live_search_reads_no_further_than_it_is_read(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """While nobody takes what was found, no more pages are fetched."""
+    file = {"name": "a.txt", "url": "/a"}
+    more = {"channel_id": "c-1", "content": "", "attachment_filenames": file}
+    emulator.add_rows("messages", [{**more, "created_at": START + n} for n in range(2_000)])
+    async with live_files(chat, channel="c-1", max_in_flight=8) as found:
+        await anext(found)
+        before = emulator.stats.by_operation["listMessages"]
+        await chat.messages.list("c-1").to_list()  # time enough for the search to go on
+        after = emulator.stats.by_operation["listMessages"]
+    assert 20 <= after - before <= 22
+
+
+async def test_a_channel_that_cannot_be_read_costs_only_its_files(
+    emulator: Emulator, chat: Client, archive: Path
+) -> None:
+    """It is named, and the files of the others are found; a refused key ends all."""
+    emulator.faults.add(Fault("listMessages", "status", status=403, body="{}", nth=1))
+    async with live_files(chat, max_in_flight=1) as found:
+        assert [file.name async for file in found] == ["휴가 사진.png"]
+    assert [failure.id for failure in found.failures] == ["c-1"]
+    emulator.faults.clear()
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}'))
+    with pytest.raises(AuthenticationError):
+        await found_live(chat)
 
 
 async def test_messages_are_counted_by_the_projects_day(
