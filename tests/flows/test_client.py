@@ -151,6 +151,18 @@ async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
     assert [entry.path for entry in emulator.requests] == ["/gateway/v1/api/channels/1"]
 
 
+async def test_a_key_source_has_the_time_of_a_call() -> None:
+    """A source that gives no key in time ends opening with a typed error."""
+
+    async def never() -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    chat = Client("project", never, timeouts=Timeouts(deadline_s=0.05))
+    with pytest.raises(errors.DeadlineExceededError, match="no key within"):
+        await chat.__aenter__()
+
+
 async def test_views_share_pool_and_quota(emulator: Emulator) -> None:
     """A view has its own options, and the connections and totals of its client."""
     async with client_of(emulator) as chat:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from ncloudchat_async import Client, Retry, errors
+from ncloudchat_async import Client, Retry, Timeouts, errors
 from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.models import Channel, Member
 
@@ -76,15 +76,19 @@ async def test_a_lookup_never_hides_the_doubt(  # noqa: PLR0917 - pytest passes 
 
 @KEYED
 async def test_write_and_lookup_share_one_deadline(
-    emulator: Emulator, chat: Client, make: Make, write: str, look: str
+    emulator: Emulator, make: Make, write: str, look: str
 ) -> None:
     """A call that looks for what it wrote ends by its own deadline all the same."""
-    emulator.faults.add(Fault(write, "drop_after", nth=1))
-    emulator.faults.add(Fault(look, "delay", delay_s=30.0))
+    emulator.faults.add(Fault(write, "stall", delay_s=30.0))
+    emulator.faults.add(Fault(look, "stall", delay_s=30.0))
+    timeouts = Timeouts(connect_s=0.1, read_s=0.4, deadline_s=0.6)
     started = time.monotonic()
-    with pytest.raises(errors.OutcomeUnknownError):
-        await make(chat.with_options(deadline_s=0.5))
-    assert 0.4 < time.monotonic() - started < 0.75
+    async with Client(
+        emulator.project_id, emulator.api_key, base_url=emulator.base_url, timeouts=timeouts
+    ) as chat:
+        with pytest.raises(errors.OutcomeUnknownError):
+            await make(chat)
+        assert 0.5 < time.monotonic() - started < 0.6 + 0.25
 
 
 async def test_a_taken_id_is_told_as_the_registration(chat: Client, emulator: Emulator) -> None:

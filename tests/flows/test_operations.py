@@ -3,7 +3,7 @@
 import pytest
 
 from ncloudchat_async import Client, Endpoint, errors, models
-from ncloudchat_async.emulator import ROUTES, Emulator, EmulatorSettings
+from ncloudchat_async.emulator import ROUTES, Emulator, EmulatorSettings, Fault
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.resources import channels, friends, members, messages, subscriptions, tokens
 
@@ -168,6 +168,27 @@ async def test_count_takes_every_answer(chat: Client, emulator: Emulator, shape:
     emulator.settings = emulator.settings.but(count_shape=shape, default_per_page=3)
     assert await chat.channels.count() == 7
     assert await chat.channels.count(filter={"name": "nobody"}) == 0
+
+
+async def test_a_refusal_does_not_repeat_the_message(chat: Client, emulator: Emulator) -> None:
+    """The text of a message is in no error, even when the server sends it back."""
+    channel = await chat.channels.create("notice")
+    body = '{"status":-99,"message":"not allowed: meet me at six"}'
+    emulator.faults.add(Fault("sendMessage", "status", status=400, body=body))
+    with pytest.raises(errors.BadRequestError, match="not allowed: \\*\\*\\*"):
+        await chat.messages.send(channel.id, "meet me at six")
+
+
+async def test_an_answer_to_count_that_is_none_names_the_call(
+    chat: Client, emulator: Emulator
+) -> None:
+    """What no count can be read from is an error of that call."""
+    emulator.faults.add(Fault("listChannels", "status", status=200, body='{"x":1}'))
+    with pytest.raises(errors.DecodeError) as caught:
+        await chat.channels.count()
+    told = caught.value
+    assert (told.operation, told.method, told.attempts) == ("Channels.count", "GET", 1)
+    assert told.route == "/v1/api/channels"
 
 
 @pytest.mark.parametrize("missing", ["null", "empty", "404", "status"])

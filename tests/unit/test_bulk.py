@@ -3,11 +3,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery, send_many
 from ncloudchat_async.errors import ConfigError, DecodeError, OutcomeUnknownError
-from tests.unit.bulk_fakes import Platform, Row, always, drawn
+from tests.unit.bulk_fakes import Platform, Row, always, drawn, turns
 
 
 def deliveries(count: int, channels: int = 10) -> Iterator[Delivery]:
@@ -189,6 +190,37 @@ async def test_report_has_totals_and_rate() -> None:
     assert report.attempts == 100
     assert report.seconds == pytest.approx(5.0)
     assert report.rate == pytest.approx(report.sent / 5.0)
+
+
+async def test_a_job_left_early_names_its_doubts() -> None:
+    """What was on its way when the block was left counts as unknown, not as nothing."""
+    platform = Platform()
+
+    async def send(channel_id: str, content: str) -> Row:
+        if content != "text 0":
+            platform.calls.append((channel_id, content))
+            await anyio.sleep_forever()
+        return await platform.send(channel_id, content)
+
+    async with send_many(send, platform.newest, deliveries(100), max_in_flight=8) as job:
+        await anext(job)
+        await turns()
+    report = job.report
+    assert (report.sent, report.failed, report.unknown) == (1, 0, 8)
+    assert report.attempts == len(platform.calls) == 9
+
+
+async def test_what_was_refused_before_it_left_was_not_sent() -> None:
+    """Attempts count messages that left, so one that could not be sent has none."""
+
+    async def send(channel_id: str, content: str) -> Row:
+        raise ConfigError("an id like this reaches no channel")
+
+    platform = Platform()
+    async with send_many(send, platform.newest, deliveries(3)) as job:
+        outcomes = [outcome async for outcome in job]
+    assert {(outcome.status, outcome.attempts) for outcome in outcomes} == {("failed", 0)}
+    assert (job.report.failed, job.report.attempts) == (3, 0)
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:

@@ -48,6 +48,49 @@ async def interrupted(platform: Platform, deliveries: Any, path: Path, after: in
             await anext(job)
 
 
+async def test_a_job_left_early_names_its_doubts(path: Path) -> None:
+    """What was on its way, and what was still to be looked for, counts as unknown."""
+    platform = Platform(fate=lambda _, text: "lost" if text == "text 1" else "ok")
+
+    async def send(channel_id: str, content: str) -> Row:
+        if content == "text 3":
+            await anyio.sleep_forever()
+        return await platform.send(channel_id, content)
+
+    async with (
+        platform.time.running(),
+        send_many(
+            send,
+            platform.newest,
+            texts(4),
+            journal=path,
+            max_in_flight=4,
+            now=platform.time.now,
+            clock=platform.time.now,
+            sleep=platform.time.sleep,
+        ) as job,
+    ):
+        assert {(await anext(job)).status, (await anext(job)).status} == {"sent"}
+        with anyio.move_on_after(1):
+            while len(platform.calls) < 3:
+                await anyio.lowlevel.checkpoint()
+    assert (job.report.sent, job.report.unknown) == (2, 2)
+    assert states(path) == {"sent": 2, "unknown": 1, "sending": 1}
+
+
+async def test_what_was_refused_before_it_left_was_not_sent(path: Path) -> None:
+    """With a journal too, attempts count messages that left."""
+
+    async def send(channel_id: str, content: str) -> Row:
+        raise ConfigError("an id like this reaches no channel")
+
+    platform = Platform()
+    async with send_many(send, platform.newest, texts(3), journal=path) as job:
+        outcomes = [outcome async for outcome in job]
+    assert {(outcome.status, outcome.attempts) for outcome in outcomes} == {("failed", 0)}
+    assert (job.report.failed, job.report.attempts) == (3, 0)
+
+
 async def test_the_intent_is_durable_before_the_message_leaves(path: Path) -> None:
     """Whatever is sent, another process sees its intent in the file already."""
     platform = Platform()

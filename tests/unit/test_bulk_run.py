@@ -1,13 +1,14 @@
 """The bounded fan-out: how far it reads, what it yields, what it leaves behind."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from ncloudchat_async.bulk.fanout import Result, Run, run_many
+from ncloudchat_async.bulk.fanout import Hosted, Result, Run, run_many
 from ncloudchat_async.errors import ConfigError, NcloudChatError, NotSentError
 from tests.unit.bulk_fakes import turns
 
@@ -139,6 +140,69 @@ async def test_leaving_early_cancels_and_leaves_nothing() -> None:
         await anext(run)
         await turns()
     assert cancelled == 4
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_run_is_read_without_entering_it() -> None:
+    """`async for` alone runs it, to its end, and leaves nothing behind."""
+    before = asyncio.all_tasks()
+    results = [result async for result in run_many(double, range(100), max_in_flight=7)]
+    assert sorted(result.value or 0 for result in results) == list(range(0, 200, 2))
+    await turns()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_run_that_was_not_entered_raises_what_ends_it() -> None:
+    """An error of the input comes after the results, and the end is the end ever after."""
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("row 2")
+
+    results = aiter(run_many(double, broken()))
+    assert (await anext(results)).item == 1
+    with pytest.raises(ValueError, match="row 2"):
+        await anext(results)
+    with pytest.raises(StopAsyncIteration):
+        await anext(results)
+
+
+@pytest.mark.parametrize("how", ["break", "cancel", "aclose"])
+async def test_leaving_a_run_that_was_not_entered_leaves_nothing(how: str) -> None:
+    """However its iterator is left, the calls in flight are cancelled."""
+    running = 0
+
+    async def hang(item: int) -> int:
+        nonlocal running
+        if item == 0:
+            return item
+        running += 1
+        try:
+            await anyio.sleep_forever()
+        finally:
+            running -= 1
+        raise AssertionError
+
+    before = asyncio.all_tasks()
+    if how == "break":
+        async for _ in run_many(hang, range(10), max_in_flight=4):
+            break
+    elif how == "cancel":
+        with anyio.move_on_after(0.01):
+            async for _ in run_many(hang, range(10), max_in_flight=4):
+                pass
+    else:
+        results = aiter(run_many(hang, range(10), max_in_flight=4))
+        assert isinstance(results, Hosted)
+        await anext(results)
+        await turns()
+        assert running == 4
+        await results.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+    gc.collect()
+    await turns()
+    assert running == 0
     assert asyncio.all_tasks() == before
 
 

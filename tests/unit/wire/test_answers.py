@@ -1,6 +1,7 @@
 """What answers mean: values, refusals and nonsense."""
 
 import json
+import pickle
 import re
 from contextlib import suppress
 from datetime import UTC
@@ -28,6 +29,39 @@ def answer(body: object, status: int = 200, **headers: str) -> Response:
     """A response with a JSON body, or with these bytes."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status, headers, raw)
+
+
+@pytest.mark.parametrize("field", ["content", "message"])
+@pytest.mark.parametrize("said", ["meet me at 6", 'say "no"\nnow', "여섯 시"])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_no_error_holds_what_people_say(field: str, said: str, status: int) -> None:
+    """A server that repeats the request's text does not put it into errors and logs."""
+    sent = msgspec.json.encode({field: said})
+    echo = {"status": -99, "message": f"bad: {said} or {sent.decode()}"}
+    with pytest.raises(errors.ApiError) as caught:
+        decode(ENVELOPED, answer(echo, status), sent=sent)
+    shown = f"{caught.value} {caught.value.message} {pickle.dumps(caught.value)!r}"
+    assert caught.value.message.count("***") == 2
+    for part in (said, said[:4], json.dumps(said)[1:-1]):
+        assert part not in shown
+
+
+def test_an_error_holds_what_is_not_said() -> None:
+    """A text too short to tell from any other, and ids, stay: they help."""
+    sent = msgspec.json.encode({"content": "a", "user_id": "user-1"})
+    with pytest.raises(errors.ApiError, match="user-1 has a problem"):
+        decode(ENVELOPED, answer({"status": -99, "message": "user-1 has a problem"}), sent=sent)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"null", b"[]"])
+def test_nothing_tells_nothing_of_a_write(body: bytes) -> None:
+    """An empty answer to what must not be repeated leaves open whether it was done."""
+    write = Endpoint("POST", "/messages/{channel_id}", Channel, envelope=("message",))
+    with pytest.raises(errors.DecodeError) as caught:
+        decode(write, answer(body))
+    assert caught.value.applied == "unknown"
+    with pytest.raises(errors.NotFoundError):
+        decode(write, answer({"message": None, "status": 1}))
 
 
 @pytest.mark.parametrize(

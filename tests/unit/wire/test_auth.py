@@ -43,6 +43,12 @@ def test_a_secret_is_masked_in_a_text() -> None:
     assert Secret("").masked("nothing to hide") == "nothing to hide"
 
 
+@pytest.mark.parametrize("echo", ['se"s/me +', 'se\\"s/me +', "se%22s%2Fme%20%2B"])
+def test_a_secret_is_masked_as_json_and_urls_write_it(echo: str) -> None:
+    """However a server repeats a key, it does not come out of an error."""
+    assert Secret('se"s/me +').masked(f"no {echo}.") == "no ***."
+
+
 async def test_a_fixed_key_cannot_be_renewed() -> None:
     """Without a source there is nobody to ask."""
     secret = Secret(KEY)
