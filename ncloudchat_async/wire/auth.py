@@ -9,8 +9,9 @@ import msgspec
 
 from ncloudchat_async.errors import AuthenticationError, ConfigError
 
-__all__ = ["AuthLatch", "KeyRing", "KeySource", "Secret", "escaped"]
+__all__ = ["KEY_HEADER", "AuthLatch", "KeyRing", "KeySource", "Secret", "escaped"]
 
+KEY_HEADER: Final = "x-api-key"
 KeySource = Callable[[], Awaitable[str]]
 """Gives the key when the client opens, and another one when that is refused."""
 

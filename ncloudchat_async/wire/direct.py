@@ -26,11 +26,11 @@ from ncloudchat_async.errors import (
 )
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.answers import Response
-from ncloudchat_async.wire.auth import Secret
+from ncloudchat_async.wire.auth import KEY_HEADER, Secret
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of
 from ncloudchat_async.wire.lines import Address, Line, Lines
-from ncloudchat_async.wire.transport import KEY_HEADER, Sockets, owned
+from ncloudchat_async.wire.sockets import Sockets, owned
 
 __all__ = ["DirectTransport", "usable"]
 

@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 from ncloudchat_async.errors import ClientClosedError, NotSentError
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.transport import Sockets, Watch, connecting_s
+from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s
 
 __all__ = ["Address", "Line", "Lines"]
 

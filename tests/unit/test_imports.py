@@ -30,13 +30,18 @@ SIDEWAYS = {"resources": {"base"}, "models": {"base", "members", "friends"}}
 """Packages whose modules do not import each other, and those that all may import."""
 WIRE = (
     ("session",),
-    ("semaphore", "retry", "transport", "direct", "lines"),
+    ("semaphore", "retry", "transport"),
+    ("direct", "public"),
+    ("lines",),
+    ("sockets",),
     ("answers", "call", "failures", "pace", "store"),
     ("endpoint", "auth", "observe"),
 )
 LIBRARIES = {
-    "aiohttp": {"wire.transport", "wire.direct", "wire.lines", "wire.failures"},
-    "yarl": {"wire.transport", "wire.direct"},
+    "aiohttp": {
+        f"wire.{name}" for name in ("transport", "direct", "public", "lines", "sockets", "failures")
+    },
+    "yarl": {"wire.direct", "wire.public"},
     "backoff": {"wire.retry"},
     "sqlite3": {"journal", "transfer"},
     "cyclopts": {"cli"},

@@ -22,7 +22,8 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.direct import DirectTransport, usable
 from ncloudchat_async.wire.endpoint import Endpoint, Request
-from ncloudchat_async.wire.transport import AiohttpTransport, Transport, open_transport
+from ncloudchat_async.wire.public import AiohttpTransport
+from ncloudchat_async.wire.transport import Transport, open_transport
 
 KEY = Secret("the-key-itself")
 POST: Request[Any] = Endpoint("POST", "/things/{id}", dict)(id="사용자", body={"a": 1})
