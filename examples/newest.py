@@ -13,10 +13,9 @@ async def main() -> None:
             await chat.messages.send(channel.id, f"first of {i}")
             await chat.messages.send(channel.id, f"second of {i}")
         names = {c.id: c.name async for c in chat.channels.list()}
-        async with chat.messages.latest(names) as results:
-            async for result in results:
-                newest = result.value[0].content if result.value else result.error
-                print(names[result.item], "->", newest)
+        async for result in chat.messages.latest(names):
+            newest = result.value[0].content if result.value else result.error
+            print(names[result.item], "->", newest)
 
 
 asyncio.run(main())

@@ -145,8 +145,9 @@ class Messages(Resource):
             max_in_flight: Channels read at once; None: the quota's.
 
         Returns:
-            An async context manager and async iterator of results as they come: `item` is
-            the channel's id, `value` its messages or None, `error` why there are none.
+            An async iterator of results as they come: `item` is the channel's id, `value`
+            its messages or None, `error` why there are none. `async with` around the loop
+            waits, when it is left early, until the calls in flight are gone.
 
         Raises:
             ConfigError: `n` is less than 1, or the ids are one string; nothing was sent.
