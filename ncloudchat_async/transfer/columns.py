@@ -37,7 +37,7 @@ class Column(msgspec.Struct, frozen=True):
     """A column, and where its value is in the JSON."""
 
     name: str
-    """As in Python: nested fields have the name of their parent before them."""
+    """As in Python; nested fields have their path, since `user_id` stands beside `user.id`."""
     path: tuple[str, ...]
     """Keys on the way, as on the wire; empty for what the archive adds."""
     kind: Kind
@@ -62,7 +62,7 @@ def _columns(model: type[msgspec.Struct], prefix: str, path: tuple[str, ...]) ->
         members = _members(hints[field.name])
         nested = next((one for one in members if _is_struct(one)), None)
         if nested is not None:
-            yield from _columns(nested, f"{name}_", place)
+            yield from _columns(nested, f"{name}.", place)
         else:
             yield Column(name, place, _kind(members))
 

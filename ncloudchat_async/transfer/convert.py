@@ -52,8 +52,8 @@ def convert(
 ) -> ConvertReport:
     """Write one kind of row as a table; it blocks, so call it in a thread from a loop.
 
-    The columns are those of the noun's struct, nested fields flattened (`sender_name`), and
-    `deleted_since`. Rows come in the order of their creation, times are in UTC
+    The columns are those of the noun's struct, nested fields by their path (`sender.name`),
+    and `deleted_since`. Rows come in the order of their creation, times are in UTC
     (`2025-07-01T00:00:00+00:00`).
 
     Args:

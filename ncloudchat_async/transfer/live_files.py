@@ -16,13 +16,12 @@ from ncloudchat_async.models import Channel, Message
 from ncloudchat_async.transfer.archive import in_utc
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.reports import Failure, concerns_one, describe_error
-from ncloudchat_async.transfer.rows import has_file
+from ncloudchat_async.transfer.rows import UNSORTED_MS, has_file
 from ncloudchat_async.transfer.search import FoundFile
 
 __all__ = ["LiveFiles", "live_files"]
 
-_UNSORTED: Final = timedelta(seconds=1)
-"""The platform sorts by whole seconds: within one, messages come in any order."""
+_UNSORTED: Final = timedelta(milliseconds=UNSORTED_MS)
 
 
 def live_files(
