@@ -176,7 +176,8 @@ def convert(
 ) -> int:
     """Write the rows of an archive as JSON lines, CSV or Parquet.
 
-    Times are in UTC (2025-07-01T00:00:00+00:00), but with --raw the platform's objects have
+    Times are in UTC (2025-07-01T00:00:00Z), nested fields are named by their path
+    (`sender.name`); but with --raw the platform's objects have
     them as they came.
 
     Example: `ncloudchat convert project.archive members.csv --noun members --bom`

@@ -216,7 +216,6 @@ def verify(
             archive was imported with.
         common: Where to, and how results are written.
     """
-
     opened = common.output.open(Verification)
 
     async def run(interrupts: Interrupts) -> int:

@@ -91,20 +91,16 @@ def _kind(members: list[Any]) -> Kind:
 
 
 def flat_rows(
-    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]], *, written: bool = True
+    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]]
 ) -> Iterator[list[Cell]]:
     """Give the cells of each row.
 
     Args:
         columns: From `columns_of`.
         rows: JSON of the platform, and when the row was found gone.
-        written: Give times as text in UTC, such as 2025-07-01T00:00:00+00:00.
     """
-    take_kind = _TAKE | {"time": _time_text} if written else _TAKE
     takers = [
-        (column.path[0], column.path[1:], take_kind[column.kind])
-        for column in columns
-        if column.path
+        (column.path[0], column.path[1:], _TAKE[column.kind]) for column in columns if column.path
     ]
     with_raw = columns[-1] is RAW
     for raw, gone_ms in rows:
@@ -115,8 +111,7 @@ def flat_rows(
             for inner in below:
                 value = value.get(inner) if isinstance(value, dict) else None
             cells.append(None if value is None else take(value))
-        gone = moment(gone_ms)
-        cells.append(gone.isoformat() if written and gone is not None else gone)
+        cells.append(moment(gone_ms))
         if with_raw:
             cells.append(raw)
         yield cells
@@ -149,11 +144,6 @@ def _time(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if found.tzinfo is None else in_utc(found)
-
-
-def _time_text(value: object) -> Cell:
-    found = _time(value)
-    return None if found is None else found.isoformat()
 
 
 def _texts(value: object) -> Cell:
