@@ -19,7 +19,7 @@ from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.transfer import checkpoints
-from ncloudchat_async.transfer.archive import now_ms
+from ncloudchat_async.transfer.archive import check_border, now_ms
 from ncloudchat_async.transfer.checkpoints import RunStart, Scope, Start, Terms
 from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.reports import (
@@ -90,8 +90,7 @@ async def export_project(
         NcloudChatError: What concerns more than one channel, such as a lost connection or a
             refused key. What was read is in the archive: call again.
     """
-    if since is not None and since.tzinfo is None:
-        raise ConfigError("since needs a time zone, such as datetime.now(UTC)")
+    check_border("since", since)
     if max_in_flight < 1:
         raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
     if look_back < timedelta(0):
