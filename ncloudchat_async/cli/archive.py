@@ -17,10 +17,12 @@ from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.transfer import aware
 from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.transfer import (
+    ConvertReport,
     Format,
     FoundFile,
     FoundMessage,
     LiveFiles,
+    ProjectStats,
     TableNoun,
     archive_stats,
     live_files,
@@ -174,7 +176,8 @@ def convert(
 ) -> int:
     """Write the rows of an archive as JSON lines, CSV or Parquet.
 
-    Times are in UTC (2025-07-01T00:00:00+00:00), but with --raw the platform's objects have
+    Times are in UTC (2025-07-01T00:00:00Z), nested fields are named by their path
+    (`sender.name`); but with --raw the platform's objects have
     them as they came.
 
     Example: `ncloudchat convert project.archive members.csv --noun members --bom`
@@ -195,6 +198,7 @@ def convert(
     form = format or _SUFFIXES.get(suffix, "jsonl")
     if table is None and sys.stdout.isatty():
         raise Failure("name a file for the table, or a pipe: a terminal would obey it", USAGE)
+    opened = output.open(ConvertReport)
     with Progress(quiet=table is None) as progress:
         progress.stage("rows")
         report = write_table(
@@ -208,7 +212,7 @@ def convert(
             on_progress=lambda reached: progress.reach("rows", reached.rows, None, ""),
         )
     if table is not None:
-        with output.open() as rows:
+        with opened as rows:
             rows.write(report)
     return DONE
 
@@ -228,8 +232,9 @@ def stats(
         days: Last days that messages are counted for; without it all of an archive, or 7.
         common: Where to, and how results are written.
     """
+    opened = common.output.open(ProjectStats)
     if archive is not None:
-        with common.output.open() as rows:
+        with opened as rows:
             rows.write(archive_stats(archive, days=days))
         return DONE
 
@@ -237,7 +242,7 @@ def stats(
         interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             found = await live_stats(chat, days=7 if days is None else days)
-        with common.output.open() as rows:
+        with opened as rows:
             rows.write(found)
         return DONE
 

@@ -57,7 +57,7 @@ class Output:
     Args:
         output: `jsonl`: one JSON object per line; `json`: one array; `csv`: with a header, and
             cells that a spreadsheet would run as a formula guarded by an apostrophe; `table`:
-            for reading. Times are UTC in ISO 8601: `2025-01-31T09:30:00+00:00`.
+            for reading. Times are UTC in ISO 8601: `2025-01-31T09:30:00Z`.
         fields: Only these fields, separated by commas; a dot reaches inside: `id,sender.name`.
             The requests of a dry run are written whole.
     """
@@ -157,7 +157,7 @@ def _plain(value: object) -> object:
         return row_of(value)
     if isinstance(value, datetime):
         # The platform gives the project's own offset, which differs from project to project.
-        return value.astimezone(UTC).isoformat()
+        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (list, tuple)):

@@ -18,15 +18,18 @@ from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure, code_of
 from ncloudchat_async.cli.friends import pair_of
 from ncloudchat_async.cli.inputs import read_items
 from ncloudchat_async.cli.options import Count, Flag, Source
-from ncloudchat_async.cli.output import row_of
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.transfer import (
+    ExportReport,
+    Forecast,
+    ImportReport,
     OnProgress,
     Stop,
+    Verification,
     export_project,
     forecast_import,
     import_project,
@@ -62,8 +65,9 @@ def export(
 
     Args:
         archive: SQLite file, made with mode 0600 when it is not there.
-        since: Read messages from this moment on only, at the first export; without an offset
-            it is in this machine's time zone.
+        since: Keep messages from this moment on only, at the first export, and those whose
+            time cannot be read; without an offset it is in this machine's time zone. A later
+            export always joins what is there.
         complete: Read every message again, to find all that were deleted since. Without it
             nothing new is missed, and deletions are found as far as --look-back.
         look_back: Seconds that a later export reads again before the newest message.
@@ -71,6 +75,7 @@ def export(
         common: Where to, and how results are written.
     """
     again = command_line("export", export, locals())
+    opened = common.output.open(ExportReport)  # a field that is none is told at once
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
@@ -85,7 +90,7 @@ def export(
                     max_in_flight=max_in_flight,
                     on_progress=_shown(progress, _READ),
                 )
-        with common.output.open() as rows:
+        with opened as rows:
             rows.write(report)
         return FAILED if report.failures else DONE
 
@@ -140,6 +145,8 @@ def import_(
     again = command_line("import", import_, locals())
     pairs = () if friends is None else list(read_items(friends, pair_of))
 
+    opened = common.output.open(Forecast if change.dry_run else ImportReport)
+
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
@@ -154,7 +161,7 @@ def import_(
                     max_length=max_length,
                     partial_archive=partial_archive,
                 )
-                with common.output.open() as rows:
+                with opened as rows:
                     rows.write(forecast)
                 return FAILED if forecast.problem_count else DONE
             stop = Stop()
@@ -175,7 +182,7 @@ def import_(
                     on_progress=_shown(progress),
                     on_doubt=_say_doubt,
                 )
-        with common.output.open() as rows:
+        with opened as rows:
             rows.write(report)
         if interrupts.code is not None:
             return interrupts.code
@@ -209,6 +216,7 @@ def verify(
             archive was imported with.
         common: Where to, and how results are written.
     """
+    opened = common.output.open(Verification)
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
@@ -222,8 +230,8 @@ def verify(
                     # Which of the two sides it is, where the library can tell.
                     said = ": ".join((*getattr(error, "__notes__", ()), worded(error)))
                     raise Failure(said, code_of(error)) from error
-        with common.output.open() as rows:
-            rows.write({"equal": found.equal, **row_of(found)})
+        with opened as rows:
+            rows.write(found)
         return DONE if found.equal else FAILED
 
     return run_async(run)

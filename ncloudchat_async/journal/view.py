@@ -131,10 +131,13 @@ class JournalView:
         if not file.is_file():
             raise JournalError(f"there is no journal at {file}")
         with translated():
+            # Whoever opens a WAL file for reading only leaves SQLite's own files beside it.
+            # Opened like this, no file is made, and one that may not be written is only read.
             self._db = sqlite3.connect(
-                f"file:{quote(os.fspath(file.absolute()))}?mode=ro", uri=True, isolation_level=None
+                f"file:{quote(os.fspath(file.absolute()))}?mode=rw", uri=True, isolation_level=None
             )
             try:
+                self._db.execute("PRAGMA query_only = ON")
                 check_format(self._db)
             except BaseException:
                 self._db.close()

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from ncloudchat_async.errors import ArchiveError
+from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer.private import PathLike, check_plain, create_private
 from ncloudchat_async.transfer.schema import APPLICATION_ID, SCHEMA, VERSION
 
 __all__ = [
     "ArchiveInfo",
+    "check_border",
     "describe",
     "in_utc",
     "moment",
@@ -59,6 +60,12 @@ def now_ms() -> int:
 def moment(ms: int | None) -> datetime | None:
     """Make a moment of milliseconds since 1970; None stays None."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def check_border(name: str, at: datetime | None) -> None:
+    """Refuse a moment without a time zone: which one it is nobody knows."""
+    if at is not None and at.tzinfo is None:
+        raise ConfigError(f"{name} needs a time zone, such as datetime.now(UTC)")
 
 
 def in_utc(at: datetime | None) -> datetime | None:

@@ -6,6 +6,7 @@ where its file ends. What a list covers is only changed once it was read to its 
 
 import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -64,7 +65,13 @@ class Start(msgspec.Struct, frozen=True):
     cursor: str | None
     floor_ms: int | None
     """Read from the newest row down to this moment; None: all, from the oldest row on."""
+    from_ms: int | None
+    """Keep nothing older; None: all. Below the floor where an earlier export went further."""
     done: bool = False
+
+    def keeps(self, row: RawRow) -> bool:
+        """Say whether a row is stored; one whose time cannot be read is."""
+        return self.from_ms is None or row.created_ms is None or row.created_ms >= self.from_ms
 
 
 def begin_run(db: sqlite3.Connection, terms: Terms) -> RunStart:
@@ -105,25 +112,47 @@ def begin_list(db: sqlite3.Connection, scope: Scope, terms: Terms) -> Start:
         " WHERE noun = ? AND channel_id = ?",
         key,
     ).fetchone()
+    covered = None if last is None or not last[4] else _Covered(*last[5:])
     if last is not None and last[0] == scope.run and last[1] != "failed":
-        return Start(last[2], last[3], done=last[1] == "done")
-    floor_ms = None
-    if scope.noun is MESSAGES and not terms.complete:
-        floor_ms = terms.since_ms
-        if last is not None and last[4]:
-            # Down to what is covered already, and never above it: nobody would look into a
-            # gap between two exports again.
-            from_ms, to_ms = last[5:]
-            covered_ms = from_ms if to_ms is None else to_ms - terms.look_back_ms
-            asked = [covered_ms, terms.since_ms if terms.since_ms is not None else covered_ms]
-            floor_ms = None if covered_ms is None else min(asked)
+        floor_ms, done = last[3], last[1] == "done"
+        return Start(last[2], floor_ms, _kept_from(floor_ms, covered), done=done)
+    floor_ms = _floor(terms, covered) if scope.noun is MESSAGES else None
     db.execute(
         "INSERT INTO lists (noun, channel_id, run, state, floor_ms) VALUES (?, ?, ?, 'open', ?)"
         " ON CONFLICT (noun, channel_id) DO UPDATE SET run = excluded.run, state = 'open',"
         " floor_ms = excluded.floor_ms, cursor = NULL, error = NULL",
         (*key, scope.run, floor_ms),
     )
-    return Start(None, floor_ms)
+    return Start(None, floor_ms, _kept_from(floor_ms, covered))
+
+
+class _Covered(NamedTuple):
+    """What earlier exports read to the end: from one moment (None: the first) to another."""
+
+    from_ms: int | None
+    to_ms: int | None
+    """None: there was nothing."""
+
+
+def _floor(terms: Terms, covered: _Covered | None) -> int | None:
+    """Say down to which moment messages are read; None: all of them."""
+    since_ms = terms.since_ms
+    if covered is None or (terms.complete and since_ms is None):
+        return since_ms
+    # Down to what is covered already, and never above it: nobody would look into a gap
+    # between two exports again. And not below it, unless that is asked for.
+    again_ms = covered.from_ms
+    if covered.to_ms is not None and not terms.complete:
+        looked_ms = covered.to_ms - terms.look_back_ms
+        again_ms = looked_ms if again_ms is None else max(looked_ms, again_ms)
+    return again_ms if again_ms is None or since_ms is None else min(again_ms, since_ms)
+
+
+def _kept_from(floor_ms: int | None, covered: _Covered | None) -> int | None:
+    """Say from which moment on a list is covered once it is read down to a floor."""
+    if floor_ms is None or covered is None:
+        return floor_ms
+    return None if covered.from_ms is None else min(covered.from_ms, floor_ms)
 
 
 def save_page(db: sqlite3.Connection, scope: Scope, rows: Sequence[RawRow], cursor: str) -> None:
@@ -135,17 +164,18 @@ def save_page(db: sqlite3.Connection, scope: Scope, rows: Sequence[RawRow], curs
         for row in rows
         for value in (*parent, row.id, row.created_ms, *row.values, row.raw, run)
     ]
-    db.execute(insert_statement(noun, len(rows)), values)
+    if rows:
+        db.execute(insert_statement(noun, len(rows)), values)
     db.execute(
         "UPDATE lists SET cursor = ? WHERE noun = ? AND channel_id = ?",
         (cursor, noun.name, channel_id),
     )
 
 
-def end_list(db: sqlite3.Connection, scope: Scope, floor_ms: int | None) -> None:
+def end_list(db: sqlite3.Connection, scope: Scope, start: Start) -> None:
     """Note that a list was read to its end, and mark what was not in it."""
     noun, channel_id, run = scope.noun, scope.channel_id, scope.run
-    now = now_ms()
+    now, floor_ms = now_ms(), start.floor_ms
     if noun is MESSAGES:
         db.execute(
             "UPDATE messages SET gone_ms = ? WHERE channel_id = ? AND gone_ms IS NULL"
@@ -169,14 +199,12 @@ def end_list(db: sqlite3.Connection, scope: Scope, floor_ms: int | None) -> None
             (now, run),
         )
     db.execute(
-        "UPDATE lists SET state = 'done', cursor = NULL, covered = 1,"
-        " from_ms = CASE WHEN :floor_ms IS NULL THEN NULL WHEN covered THEN min(from_ms, :floor_ms)"
-        " ELSE :floor_ms END,"
+        "UPDATE lists SET state = 'done', cursor = NULL, covered = 1, from_ms = :from_ms,"
         # A row dated in the future must not hide those that come before it.
         " to_ms = (SELECT min(max(messages.created_ms), runs.begun_ms) FROM messages, runs"
         "  WHERE messages.channel_id = :channel_id AND messages.seen = :run AND runs.id = :run)"
         " WHERE noun = :noun AND channel_id = :channel_id",
-        {"floor_ms": floor_ms, "noun": noun.name, "channel_id": channel_id, "run": run},
+        {"from_ms": start.from_ms, "noun": noun.name, "channel_id": channel_id, "run": run},
     )
 
 

@@ -37,7 +37,7 @@ class Column(msgspec.Struct, frozen=True):
     """A column, and where its value is in the JSON."""
 
     name: str
-    """As in Python: nested fields have the name of their parent before them."""
+    """As in Python; nested fields have their path, since `user_id` stands beside `user.id`."""
     path: tuple[str, ...]
     """Keys on the way, as on the wire; empty for what the archive adds."""
     kind: Kind
@@ -62,7 +62,7 @@ def _columns(model: type[msgspec.Struct], prefix: str, path: tuple[str, ...]) ->
         members = _members(hints[field.name])
         nested = next((one for one in members if _is_struct(one)), None)
         if nested is not None:
-            yield from _columns(nested, f"{name}_", place)
+            yield from _columns(nested, f"{name}.", place)
         else:
             yield Column(name, place, _kind(members))
 
@@ -91,20 +91,16 @@ def _kind(members: list[Any]) -> Kind:
 
 
 def flat_rows(
-    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]], *, written: bool = True
+    columns: tuple[Column, ...], rows: Iterator[tuple[str, int | None]]
 ) -> Iterator[list[Cell]]:
     """Give the cells of each row.
 
     Args:
         columns: From `columns_of`.
         rows: JSON of the platform, and when the row was found gone.
-        written: Give times as text in UTC, such as 2025-07-01T00:00:00+00:00.
     """
-    take_kind = _TAKE | {"time": _time_text} if written else _TAKE
     takers = [
-        (column.path[0], column.path[1:], take_kind[column.kind])
-        for column in columns
-        if column.path
+        (column.path[0], column.path[1:], _TAKE[column.kind]) for column in columns if column.path
     ]
     with_raw = columns[-1] is RAW
     for raw, gone_ms in rows:
@@ -115,8 +111,7 @@ def flat_rows(
             for inner in below:
                 value = value.get(inner) if isinstance(value, dict) else None
             cells.append(None if value is None else take(value))
-        gone = moment(gone_ms)
-        cells.append(gone.isoformat() if written and gone is not None else gone)
+        cells.append(moment(gone_ms))
         if with_raw:
             cells.append(raw)
         yield cells
@@ -149,11 +144,6 @@ def _time(value: object) -> datetime | None:
     except ValueError:
         return None
     return None if found.tzinfo is None else in_utc(found)
-
-
-def _time_text(value: object) -> Cell:
-    found = _time(value)
-    return None if found is None else found.isoformat()
 
 
 def _texts(value: object) -> Cell:

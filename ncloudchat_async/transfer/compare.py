@@ -86,6 +86,8 @@ class ChannelDifference(Comparison, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What a comparison found."""
 
+    equal: bool
+    """Whether both sides say the same."""
     same_project: bool
     """Whether rows were compared by id; otherwise as imported ones."""
     members: Comparison
@@ -96,13 +98,6 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Of the channels that are on both sides."""
     differing: tuple[ChannelDifference, ...]
     """Channels whose messages are not the same."""
-
-    @property
-    def equal(self) -> bool:
-        """Whether both sides say the same."""
-        parts = (self.members, self.channels, self.messages)
-        others = self.subscriptions is None or self.subscriptions.equal
-        return others and not self.differing and all(part.equal for part in parts)
 
 
 def compare(left: PathLike, right: PathLike, template: str | None) -> Verification:
@@ -135,7 +130,9 @@ def compare(left: PathLike, right: PathLike, template: str | None) -> Verificati
         channels = _channels(db, channel_fields)
         subscriptions = _by_id(db, "subscriptions", _SUBSCRIPTION_FIELDS) if same else None
         totals, differing = _messages(db, None if same else made_with)
+    parts = (members, channels, subscriptions, totals)
     return Verification(
+        equal=not differing and all(part is None or part.equal for part in parts),
         same_project=same,
         members=members,
         channels=channels,

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from importlib import import_module
 from itertools import islice
 from types import ModuleType
@@ -52,9 +53,9 @@ def convert(
 ) -> ConvertReport:
     """Write one kind of row as a table; it blocks, so call it in a thread from a loop.
 
-    The columns are those of the noun's struct, nested fields flattened (`sender_name`), and
-    `deleted_since`. Rows come in the order of their creation, times are in UTC
-    (`2025-07-01T00:00:00+00:00`).
+    The columns are those of the noun's struct, nested fields by their path (`sender.name`),
+    and `deleted_since`. Rows come in the order of their creation, times are in UTC
+    (`2025-07-01T00:00:00Z`).
 
     Args:
         path: The archive.
@@ -163,6 +164,8 @@ def _csv_cell(cell: Cell, guard: Callable[[str], str]) -> str | int | float:
         return guard(cell)
     if cell is None:
         return ""
+    if isinstance(cell, datetime):
+        return cell.isoformat().removesuffix("+00:00") + "Z"  # as JSON lines have it
     if isinstance(cell, bool):
         return "true" if cell else "false"
     return cell if isinstance(cell, int | float) else msgspec.json.encode(cell).decode()
@@ -194,7 +197,7 @@ def _write_parquet(sheet: _Sheet, rows: _Rows) -> Iterator[int]:
     schema = pa.schema([(column.name, kinds[column.kind]) for column in sheet.columns])
     with pa.parquet.ParquetWriter(sheet.stream, schema, compression="zstd") as writer:
         while batch := list(islice(rows, _BATCH)):
-            cells = zip(*flat_rows(sheet.columns, iter(batch), written=False), strict=True)
+            cells = zip(*flat_rows(sheet.columns, iter(batch)), strict=True)
             arrays = [pa.array(c, t) for c, t in zip(cells, schema.types, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             yield len(batch)

@@ -6,6 +6,7 @@ beginning, a later one from its newest message down to what the archive has, and
 further.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.transfer import checkpoints
-from ncloudchat_async.transfer.archive import now_ms
+from ncloudchat_async.transfer.archive import check_border, now_ms
 from ncloudchat_async.transfer.checkpoints import RunStart, Scope, Start, Terms
 from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.reports import (
@@ -28,7 +29,7 @@ from ncloudchat_async.transfer.reports import (
     concerns_one,
     describe_error,
 )
-from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, Noun, RawRow
+from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, UNSORTED_MS, Noun, RawRow
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
 __all__ = ["as_job", "export_project"]
@@ -72,8 +73,10 @@ async def export_project(
         chat: An open client of the project; calls have `bulk` priority.
         path: The archive; made with mode 0600 if nothing has this name.
         since: Read messages from this moment on only, at the first export; a later one
-            always joins what is there.
-        complete: Read every message again, to find those deleted since.
+            always joins what is there. Its whole second counts, since the platform tells no
+            less, and a message whose time cannot be read is kept: nothing is missed.
+        complete: Read every message again, to find those deleted since; with `since`, those
+            that are there and those from then on.
         look_back: How far a later export reads again before the newest message it has:
             for messages that came into the list late, or were deleted meanwhile.
         max_in_flight: Pages asked for at once. As many channels are read at the same time, page
@@ -87,15 +90,15 @@ async def export_project(
         NcloudChatError: What concerns more than one channel, such as a lost connection or a
             refused key. What was read is in the archive: call again.
     """
-    if since is not None and since.tzinfo is None:
-        raise ConfigError("since needs a time zone, such as datetime.now(UTC)")
+    check_border("since", since)
     if max_in_flight < 1:
         raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(
         complete=complete,
-        since_ms=None if since is None else round(since.timestamp() * 1000),
+        # The platform tells times in whole seconds: nothing of this one is to be missed.
+        since_ms=None if since is None else math.floor(since.timestamp()) * 1000,
         look_back_ms=round(look_back / timedelta(milliseconds=1)),
     )
     async with ArchiveWriter(path, chat.project_id, chat.base_url) as archive:
@@ -188,7 +191,7 @@ class _Export:
             text = describe_error(error)
             await write(lambda db: checkpoints.fail_list(db, scope, text))
         else:
-            await write(lambda db: checkpoints.end_list(db, scope, start.floor_ms))
+            await write(lambda db: checkpoints.end_list(db, scope, start))
         finally:
             self._reading -= 1
 
@@ -203,13 +206,14 @@ class _Export:
         async with self._pages(scope, start, share).pages() as pages:
             async for page in pages:
                 read += 1
+                kept = list(filter(start.keeps, page.items))
                 await self._archive.call(
-                    partial(checkpoints.save_page, scope=scope, rows=page.items, cursor=page.cursor)
+                    partial(checkpoints.save_page, scope=scope, rows=kept, cursor=page.cursor)
                 )
-                self._rows += len(page.items)
+                self._rows += len(kept)
                 self._tell(scope.noun)
                 times = [row.created_ms for row in page.items if row.created_ms is not None]
-                if floor_ms is not None and times and min(times) < floor_ms:
+                if floor_ms is not None and times and min(times) < floor_ms - UNSORTED_MS:
                     return
 
     def _pages(self, scope: Scope, start: Start, share: Callable[[], int]) -> Pages[RawRow]:

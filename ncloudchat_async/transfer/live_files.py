@@ -13,16 +13,15 @@ from ncloudchat_async.bulk.fanout import Run, take_from
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.models import Channel, Message
-from ncloudchat_async.transfer.archive import in_utc
+from ncloudchat_async.transfer.archive import check_border, in_utc
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.reports import Failure, concerns_one, describe_error
-from ncloudchat_async.transfer.rows import has_file
+from ncloudchat_async.transfer.rows import UNSORTED_MS, has_file
 from ncloudchat_async.transfer.search import FoundFile
 
 __all__ = ["LiveFiles", "live_files"]
 
-_UNSORTED: Final = timedelta(seconds=1)
-"""The platform sorts by whole seconds: within one, messages come in any order."""
+_UNSORTED: Final = timedelta(milliseconds=UNSORTED_MS)
 
 
 def live_files(
@@ -64,9 +63,8 @@ def live_files(
     Raises:
         ConfigError: A condition makes no sense.
     """
-    for name, border in (("since", since), ("until", until)):
-        if border is not None and border.tzinfo is None:
-            raise ConfigError(f"{name} needs a time zone, such as datetime.now(UTC)")
+    check_border("since", since)
+    check_border("until", until)
     if limit is not None and limit < 0:
         raise ConfigError(f"limit must be 0 or more, not {limit!r}")
     return LiveFiles(

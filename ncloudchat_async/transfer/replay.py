@@ -179,10 +179,8 @@ class Replay:
                         reason = f"{outcome.status}: {outcome.error}"
                         self._report.add_failure("messages", outcome.ref or "", reason)
                     self._course.tell("messages", done, total, done)
-            # Before the job closes its journal, which then is one file: whoever looks into it
-            # later leaves SQLite's own files beside it.
-            ended_early = stop.asked or fatal is not None
-            left = ended_early and await self._leave(journal, anew=fatal is not None)
+        ended_early = stop.asked or fatal is not None
+        left = ended_early and await self._leave(journal, anew=fatal is not None)
         if not left:
             await self._finish(number)
         if fatal is not None:

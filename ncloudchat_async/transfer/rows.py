@@ -1,12 +1,13 @@
 """Decides what is kept of each row: its JSON as it came, and columns to search and join by.
 
-A row is never refused for a field that is not as documented: that field's column stays
-empty, and the JSON has what came. Only a row without an id cannot be kept.
+A row is never refused for a field that is not as documented, nor for half a character: that
+field's column stays empty, or has U+FFFD, and the JSON has what came, byte for byte. Only a
+row without an id cannot be kept.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.members import Members
 from ncloudchat_async.resources.messages import Messages
 from ncloudchat_async.resources.subscriptions import Subscriptions
-from ncloudchat_async.transfer.surrogates import RowsDecoder, mended
+from ncloudchat_async.wire.answers import without_lone_surrogates
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "MESSAGES",
     "NOUNS",
     "SUBSCRIPTIONS",
+    "UNSORTED_MS",
     "Noun",
     "RawRow",
+    "RowsDecoder",
     "Value",
     "has_file",
     "plain_row",
@@ -40,6 +43,9 @@ _PLAIN = msgspec.json.Decoder(dict[str, Any])
 
 _FIRST_MS = round(datetime(1, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _LAST_MS = round(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
+
+UNSORTED_MS: Final = 1_000
+"""The platform sorts by whole seconds: within one, rows come in any order."""
 
 _LONGEST_NUMBER = 18
 """Digits that fit a column of 64 bits."""
@@ -57,15 +63,35 @@ class RawRow(msgspec.Struct, frozen=True, gc=False):
     """The JSON of the platform, unchanged but for bytes that are no UTF-8."""
 
 
-class _RowsEndpoint(Endpoint[list[msgspec.Raw]]):
-    """The same call as a listing, its rows left as they are."""
+class RowsDecoder:
+    """Takes an array of rows apart, each left as it came.
 
-    __slots__ = ()
+    A text that was cut in the middle of an emoji comes with the escape of a lone surrogate:
+    JSON allows that, Unicode and the plain decoder do not, which would fail the whole page.
+    """
 
-    def __init__(self, listing: Endpoint[Any]) -> None:
-        super().__init__(listing.method, listing.path, list[msgspec.Raw], name=listing.name)
-        # One row that the plain decoder refuses would fail its whole page.
-        self.decoder = RowsDecoder()  # type: ignore[misc,assignment]  # only decode() is used
+    def __init__(self) -> None:
+        self._rows: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def decode(self, body: bytes, /) -> list[msgspec.Raw]:
+        """Give the rows of an array.
+
+        Raises:
+            msgspec.DecodeError: It is no array, or no JSON but for lone surrogates.
+        """
+        try:
+            return self._rows.decode(body)
+        except msgspec.DecodeError:
+            replaced = without_lone_surrogates(body)
+        rows: list[msgspec.Raw] = []
+        end = 0
+        for row in self._rows.decode(replaced):
+            # Between two rows are a comma and white space, so the next place is the row's;
+            # what stands for a lone surrogate is as long as its escape.
+            begin = replaced.index(row, end)
+            end = begin + len(bytes(row))
+            rows.append(msgspec.Raw(body[begin:end]))
+        return rows
 
 
 class Noun:
@@ -91,7 +117,13 @@ class Noun:
         values: Callable[[ModelT], tuple[Value, ...]],
     ) -> None:
         self.name = name
-        self.endpoint: Endpoint[list[msgspec.Raw]] = _RowsEndpoint(listing)
+        self.endpoint: Endpoint[list[msgspec.Raw]] = Endpoint(
+            listing.method,
+            listing.path,
+            list[msgspec.Raw],
+            name=listing.name,
+            decoder=RowsDecoder(),
+        )
         self.sort = sort
         self.columns = columns
         self._model: type[Any] = model
@@ -156,7 +188,7 @@ def plain_row(raw: str) -> dict[str, Any]:
     except msgspec.DecodeError:
         pass
     try:
-        return _PLAIN.decode(mended(raw.encode()))
+        return _PLAIN.decode(without_lone_surrogates(raw.encode()))
     except (msgspec.DecodeError, RecursionError):
         return {}
 

@@ -7,7 +7,7 @@ import msgspec
 
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
-from ncloudchat_async.transfer.archive import moment, reading
+from ncloudchat_async.transfer.archive import check_border, moment, reading
 from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.rows import read_row
 from ncloudchat_async.transfer.schema import INDEXED
@@ -204,11 +204,9 @@ def _conditions(
             )
         )
     for name, border, sign in (("since", since, ">="), ("until", until, "<")):
-        if border is None:
-            continue
-        if border.tzinfo is None:
-            raise ConfigError(f"{name} needs a time zone, such as datetime.now(UTC)")
-        found.append((f"m.created_ms {sign} ?", (round(border.timestamp() * 1000),)))
+        check_border(name, border)
+        if border is not None:
+            found.append((f"m.created_ms {sign} ?", (round(border.timestamp() * 1000),)))
     return found
 
 

@@ -34,7 +34,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.wire.auth import Secret, escaped
 from ncloudchat_async.wire.endpoint import Endpoint
 
-__all__ = ["Response", "decode", "retry_after_s"]
+__all__ = ["Response", "decode", "retry_after_s", "without_lone_surrogates"]
 
 T = TypeVar("T")
 Mask = Callable[[str], str]
@@ -187,7 +187,7 @@ def _decode_slowly(
             applied="unknown" if response.status == 303 else "no",
         )
     answer, readable = _parse(response.body)
-    if not readable and (mended := _without_lone_surrogates(response.body)) != response.body:
+    if not readable and (mended := without_lone_surrogates(response.body)) != response.body:
         again = Response(response.status, response.headers, mended)
         return decode(endpoint, again, secret=secret, sent=sent)
     mask = partial(_masked, secret, sent)
@@ -244,12 +244,12 @@ def _parse(body: bytes) -> tuple[Any, bool]:
         return None, False
 
 
-def _without_lone_surrogates(body: bytes) -> bytes:
+def without_lone_surrogates(body: bytes) -> bytes:
     r"""Put U+FFFD in the place of each escape that is half a character, such as `\ud83d` alone.
 
     Platforms that cut texts by UTF-16 units send these (RFC 8259 section 8.2 lets them), and
     the decoder refuses the whole page for one. Nothing else is touched: neither numbers,
-    nor repeated keys, nor the rows of an export.
+    nor repeated keys, nor the place where anything stands.
     """
     if b"\\ud" not in body and b"\\uD" not in body:
         return body

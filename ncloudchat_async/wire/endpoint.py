@@ -5,7 +5,7 @@ Calling an `Endpoint` makes a frozen `Request`, so both are testable without I/O
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -13,9 +13,10 @@ from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.errors import ConfigError
 
-__all__ = ["Endpoint", "Request", "check_id", "quote_id"]
+__all__ = ["Decoder", "Endpoint", "Request", "check_id", "quote_id"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MAX_ID_BYTES: Final = 256
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -69,6 +70,14 @@ def quote_id(name: str, value: str) -> str:
     return quote(check_id(name, value), safe="")
 
 
+class Decoder(Protocol[T_co]):
+    """What reads an answer, as `msgspec.json.Decoder` does."""
+
+    def decode(self, body: bytes, /) -> T_co:
+        """Give the value of a body; `msgspec.DecodeError` or `ValueError` if it has none."""
+        ...
+
+
 class Endpoint(Generic[T]):
     """One operation of the platform: a method, a path, and what its answer decodes to.
 
@@ -86,6 +95,8 @@ class Endpoint(Generic[T]):
             and DELETE are).
         name: Key in logs, errors and metrics; None takes `Resource.verb` from the class
             the endpoint stands in, else method and path.
+        decoder: Reads answers in place of the one made from `returns`, for values that no
+            type describes; without an envelope only.
 
     Raises:
         ConfigError: Method or path could not stand in the first line of a request.
@@ -113,6 +124,7 @@ class Endpoint(Generic[T]):
         envelope: tuple[str, ...] = (),
         repeatable: bool | None = None,
         name: str | None = None,
+        decoder: Decoder[T] | None = None,
     ) -> None:
         if not (_METHOD.fullmatch(method) and _PATH.fullmatch(path)):
             raise ConfigError("an endpoint needs a METHOD and a /path of printable ASCII")
@@ -126,7 +138,7 @@ class Endpoint(Generic[T]):
         self._first: Final = first
         self._rest: Final = tuple(zip(rest[::2], rest[1::2], strict=True))
         self._names: Final = frozenset(rest[::2])
-        self.decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(
+        self.decoder: Final[Decoder[Any]] = decoder or msgspec.json.Decoder(
             _enveloped(returns, envelope[0]) if envelope else returns
         )
 

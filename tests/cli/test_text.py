@@ -61,7 +61,7 @@ def test_rows_have_the_names_of_python() -> None:
         Message,
     )
     row = row_of(message)
-    assert row["sent_at"] == "2025-01-01T00:00:00+00:00"
+    assert row["sent_at"] == "2025-01-01T00:00:00Z"
     assert row["mentions_everyone"] is True
     assert flat(row)["sender.id"] == "s"
 

@@ -276,3 +276,29 @@ def test_a_pipe_gets_the_table(launch: Launch, cli: Cli, filled: EmulatorThread)
     out, err = launch(["convert", "a.archive", "--raw"]).communicate(timeout=20)
     assert len([msgspec.json.decode(line) for line in out.rstrip("\n").split("\n")]) == 25
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "export b.archive",
+        "import a.archive --profile new",
+        "import a.archive --profile new --dry-run",
+        "verify a.archive",
+        "search a.archive",
+        "files a.archive",
+        "files",
+        "stats a.archive",
+        "stats",
+        "convert a.archive t.csv",
+    ],
+)
+def test_a_field_that_is_none_is_told_before_anything_is_done(
+    cli: Cli, filled: EmulatorThread, other: EmulatorThread, tmp_path: Path, words: str
+) -> None:
+    """A slip in --fields costs no export: exit code 2, nothing asked for, no file made."""
+    cli("export", "a.archive")
+    before = filled.stats.requests, other.stats.requests, set(tmp_path.iterdir())
+    done = cli(*words.split(), "--fields", "mesages")
+    assert (done.code, done.out, "there is no mesages" in done.err) == (2, "", True)
+    assert (filled.stats.requests, other.stats.requests, set(tmp_path.iterdir())) == before

@@ -21,7 +21,7 @@ from ncloudchat_async.emulator import Emulator
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.models import Member, Message
 from ncloudchat_async.transfer import Format, convert, export_project
-from ncloudchat_async.transfer.columns import columns_of
+from ncloudchat_async.transfer.columns import MODELS, columns_of
 from ncloudchat_async.transfer.convert import guarded
 from tests.transfer.conftest import rows
 from tests.transfer.test_export import mode
@@ -46,7 +46,7 @@ HOSTILE = [
 @pytest.fixture
 async def archive(emulator: Emulator, chat: Client, path: Path) -> Path:
     """An archive of what people write when they mean harm."""
-    emulator.seed(members=3, channels=1)
+    emulator.seed(members=3, channels=1, subscriptions=2)
     (channel,) = [row.id async for row in chat.channels.list()]
     emulator.add_rows(
         "messages",
@@ -81,9 +81,9 @@ async def test_json_lines_have_the_names_of_the_structs(archive: Path) -> None:
     """A line is an object with flat names, the same for every row."""
     found = [json.loads(line) for line in table(archive, format="jsonl").split(b"\n")[:-1]]
     assert [row["content"] for row in found] == HOSTILE
-    assert [row["sender_name"] for row in found] == HOSTILE
+    assert [row["sender.name"] for row in found] == HOSTILE
     assert set(found[0]) == {column.name for column in columns_of("messages")}
-    assert {"is_express", "attachment_url", "sent_at", "deleted_since"} <= set(found[0])
+    assert {"is_express", "attachment.url", "sent_at", "deleted_since"} <= set(found[0])
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
@@ -96,7 +96,7 @@ async def test_times_are_in_utc(archive: Path, form: Format) -> None:
         else [json.loads(line) for line in text.split("\n")[:-1]]
     )
     for name in ("sent_at", "created_at"):
-        assert all(re.fullmatch(r"[\d-]{10}T[\d:.]{8,15}\+00:00", row[name]) for row in found)
+        assert all(re.fullmatch(r"[\d-]{10}T[\d:.]{8,15}Z", row[name]) for row in found)
     raw = table(archive, format="jsonl", raw=True).decode()
     (first,) = {json.loads(line)["created_at"] for line in raw.split("\n")[:1]}
     assert first.endswith("+09:00")
@@ -140,7 +140,7 @@ async def test_parquet_has_typed_columns(archive: Path) -> None:
     kinds = {field.name: str(field.type) for field in read.schema}
     assert kinds["sent_at"] == "timestamp[ms, tz=UTC]"
     assert kinds["mentions"] == "list<element: string>"
-    assert (kinds["is_express"], kinds["attachment_size"]) == ("bool", "double")
+    assert (kinds["is_express"], kinds["attachment.size"]) == ("bool", "double")
     assert json.loads(read.column("raw").to_pylist()[0])["content"] == HOSTILE[0]
 
 
@@ -148,17 +148,39 @@ async def test_parquet_has_typed_columns(archive: Path) -> None:
 @pytest.mark.parametrize("format", ["jsonl", "csv", "parquet"])
 async def test_every_noun_has_every_form(archive: Path, noun: str, format: str) -> None:  # noqa: A002 - the word of the function
     """No noun is left out, and an empty table is one with columns."""
-    data = table(archive, noun=noun, format=format)
-    if format == "csv":
-        (count,) = rows(archive, f"SELECT count(*) FROM {noun}")[0]
-        assert len(list(csv.reader(io.StringIO(data.decode(), newline="")))) == 1 + count
+    for raw in (False, True):
+        data = table(archive, noun=noun, format=format, raw=raw)
+        found = read(format, data)
+        ids = [row[0] for row in rows(archive, f"SELECT id FROM {noun} ORDER BY created_ms, id")]
+        assert sorted(row["id"] for row in found) == sorted(ids)
+        if raw and format == "jsonl":
+            continue
+        names = [column.name for column in columns_of(noun, raw=raw)]
+        assert all(list(row) == names for row in found)
+
+
+def read(form: str, data: bytes) -> list[dict[str, Any]]:
+    """The rows of a table as other programs read it."""
+    if form == "parquet":
+        parquet: Any = import_module("pyarrow.parquet")
+        return list(parquet.read_table(io.BytesIO(data)).to_pylist())
+    if form == "csv":
+        return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    return [json.loads(line) for line in data.split(b"\n")[:-1]]
+
+
+@given(st.sampled_from(sorted(MODELS)), st.booleans())
+def test_no_two_columns_have_one_name(noun: str, raw: bool) -> None:
+    """A field of a row and one nested in it are told apart, whatever the noun."""
+    names = [column.name for column in columns_of(noun, raw=raw)]
+    assert len(names) == len(set(names))
 
 
 def test_columns_follow_the_structs() -> None:
     """Each field of a struct is a column, nested ones by their path on the wire."""
     by_name = {column.name: column for column in columns_of("messages")}
-    assert by_name["sender_name"].path == ("sender", "name")
-    assert by_name["attachment_name"].path == ("attachment_filenames", "name")
+    assert by_name["sender.name"].path == ("sender", "name")
+    assert by_name["attachment.name"].path == ("attachment_filenames", "name")
     assert by_name["sent_at"].path == ("sended_at",)
     assert {f.name for f in msgspec.structs.fields(Message)} - set(by_name) == {
         "sender",

@@ -89,15 +89,95 @@ async def test_since_leaves_old_messages_out_and_nothing_after(
     (channel,) = emulator.seed(channels=1, messages_per_channel=500).channel_ids
     begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=300)
     await export_project(chat, path, since=begin)
-    kept = rows(
-        path, "SELECT count(*) FROM messages WHERE created_ms >= ?", begin.timestamp() * 1000
-    )
-    assert kept == [(200,)]
+    assert times(path) == [begin + timedelta(seconds=n) for n in range(200)]
     await chat.messages.send(channel, "news")
     await export_project(chat, path, since=datetime.now(UTC) + HOUR)
     assert rows(path, "SELECT count(*) FROM messages WHERE content = 'news'") == [(1,)]
     await export_project(chat, path, complete=True)
     assert rows(path, "SELECT count(*) FROM messages") == [(501,)]
+
+
+def times(path: Path) -> list[datetime]:
+    """When the messages of an archive were sent, oldest first."""
+    found = rows(path, "SELECT created_ms FROM messages ORDER BY created_ms")
+    return [datetime.fromtimestamp(ms / 1000, UTC) for (ms,) in found]
+
+
+@pytest.mark.parametrize("complete", [False, True])
+async def test_no_export_goes_below_since_unasked(
+    emulator: Emulator, chat: Client, path: Path, complete: bool
+) -> None:
+    """Neither a look back nor `complete` fetches what was left out; an earlier moment does."""
+    emulator.seed(channels=2, messages_per_channel=450)
+    begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=300)
+    report = await export_project(chat, path, since=begin, complete=complete)
+    assert (report.messages, min(times(path))) == (300, begin)
+    report = await export_project(chat, path, look_back=HOUR)
+    assert (report.messages, report.new_messages, report.gone) == (300, 0, 0)
+    await export_project(chat, path, since=begin + HOUR, complete=True)
+    assert (len(times(path)), min(times(path))) == (300, begin)
+    earlier = begin - timedelta(seconds=150)
+    await export_project(chat, path, since=earlier)
+    assert (len(times(path)), min(times(path))) == (600, earlier)
+    assert (await verify(path, chat)).equal
+
+
+async def test_a_since_that_nothing_follows_keeps_nothing(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A page of older messages is read and not kept, and what comes then is fetched."""
+    (channel,) = emulator.seed(channels=1, messages_per_channel=250).channel_ids
+    begin = datetime.now(UTC)
+    assert (await export_project(chat, path, since=begin)).messages == 0
+    await chat.messages.send(channel, "news")  # in the very second of `begin`, as a rule
+    assert (await export_project(chat, path, look_back=timedelta(0))).messages == 1
+
+
+async def test_an_interrupted_export_since_a_moment_goes_on_as_it_began(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """What is kept does not depend on where an export was interrupted."""
+    emulator.seed(channels=1, messages_per_channel=950)
+    begin = datetime(2025, 7, 1, tzinfo=UTC) + timedelta(seconds=300)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=4))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, since=begin)
+    emulator.faults.clear()
+    report = await export_project(chat, path, since=begin)
+    assert report.resumed
+    assert times(path) == [begin + timedelta(seconds=n) for n in range(650)]
+
+
+def answer(emulator: Emulator, *pages: list[tuple[int, str]]) -> None:
+    """Have a channel list these pages of numbered moments, then no more."""
+    emulator.add_rows("channels", [{"id": "c-1", "name": "c"}])
+    for number, page in enumerate((*pages, []), start=1):
+        body = msgspec.json.encode([{"id": f"m-{n}", "created_at": at} for n, at in page])
+        nth = number if page else None
+        fault = Fault("listMessages", "status", status=200, body=body.decode(), nth=nth)
+        emulator.faults.add(fault)
+
+
+async def test_since_misses_nothing_that_may_belong_to_it(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A time that cannot be read is kept, as is all of the second that `since` is in."""
+    stamps = ["2025-07-01T00:00:09Z", "soon", "2025-07-01T00:00:05Z", "2025-07-01T00:00:04Z"]
+    answer(emulator, list(enumerate(stamps)))
+    begin = datetime(2025, 7, 1, 0, 0, 5, 900_000, tzinfo=UTC)
+    await export_project(chat, path, since=begin)
+    assert rows(path, "SELECT id FROM messages ORDER BY id") == [("m-0",), ("m-1",), ("m-2",)]
+
+
+async def test_messages_of_one_second_may_come_in_any_order(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """An older message is not taken for the border while others of its second may follow."""
+    early, late = (99, "2025-07-01T00:00:04.900Z"), (100, "2025-07-01T00:00:05.100Z")
+    answer(emulator, [*((n, "2025-07-01T00:00:09Z") for n in range(99)), early], [early, late])
+    await export_project(chat, path, since=datetime(2025, 7, 1, 0, 0, 5, tzinfo=UTC))
+    found = {row[0] for row in rows(path, "SELECT id FROM messages")}
+    assert found == {f"m-{n}" for n in (*range(99), 100)}
 
 
 async def test_deleted_rows_are_marked_and_kept(

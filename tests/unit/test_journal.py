@@ -95,6 +95,15 @@ def test_states_are_counted_and_listed(path: Path, writer: JournalWriter) -> Non
     assert writer.status() == status
 
 
+def test_looking_leaves_a_finished_journal_one_file(path: Path, writer: JournalWriter) -> None:
+    """A view leaves neither SQLite's own files nor a change behind."""
+    writer.close()
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with JournalView(path) as view:
+        assert view.status().sent == 1
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
 def test_a_second_job_is_refused(path: Path, writer: JournalWriter) -> None:
     """Two jobs never work with one journal, not even in one process."""
     with pytest.raises(JournalLockedError):

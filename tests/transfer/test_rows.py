@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.transfer import convert, export_project, import_project, search
-from ncloudchat_async.transfer.surrogates import RowsDecoder, mended
+from ncloudchat_async.transfer.rows import RowsDecoder
+from ncloudchat_async.wire.answers import without_lone_surrogates
 from tests.transfer.conftest import rows
 
 HALF = st.sampled_from(["\ud83d", "\ude00", "\\ud83d", "\\", '"', "u", "😀", "가"])
@@ -35,7 +36,7 @@ def test_only_half_characters_are_replaced(value: object) -> None:
     body = json.dumps(value)
     plain = json.dumps(value, ensure_ascii=False)
     whole = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    assert json.loads(mended(body.encode())) == json.loads(whole)
+    assert json.loads(without_lone_surrogates(body.encode())) == json.loads(whole)
 
 
 async def test_a_page_with_half_a_character_is_in_the_archive(
