@@ -10,6 +10,7 @@ further back.
 
 from collections import deque
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 from ncloudchat_async.errors import PagingError
@@ -145,6 +146,7 @@ class Trail(Generic[T]):
         while not self._joins(got):
             if got.offset == 0:
                 return (yield from self._search())
+            self._weigh(got)
             got = yield Ask(max(0, self.position - step), self.per_page, fresh=True)
             self._rewound = True
             self._repeats.forget()
@@ -153,6 +155,16 @@ class Trail(Generic[T]):
         # A list that shrinks by much between pages shrinks again: begin near that step.
         self._step = max(2, self._step // 2)
         return got
+
+    def _weigh(self, got: _Got[T]) -> None:
+        """Give up what was believed of the list's end where a page that does not join denies it."""
+        ids = [row.id for row in got.rows]
+        if ids:
+            # Its first row did not come yet: a short page like it was not the last.
+            self._beyond_empty = False
+            self._doubted = self._doubted or got.size < self.full
+        if self._pair is not None and self._pair[1] in ids[1:] and self._pair not in pairwise(ids):
+            self._pair = None
 
     def _joins(self, got: _Got[T]) -> bool:
         if got.offset == 0 and self._seen.complete:

@@ -48,7 +48,7 @@ async def in_pieces(server: Server, schedule: Schedule) -> Sequence[Item]:
             per_page=schedule.per_page,
             window=schedule.window,
             cursor=cursor,
-            limit=(limit := draw.randrange(1, 40)),
+            limit=(limit := draw.randrange(1, 40) + 6 * schedule.moves),
         )
         async with aiter(pages) as rows:
             piece = [row async for row in rows]
@@ -61,6 +61,7 @@ async def in_pieces(server: Server, schedule: Schedule) -> Sequence[Item]:
 def calmly(seed: int) -> Schedule:
     """Draw a schedule that is moved between two pages by few rows, a sixth of a page at most.
 
+    No piece is so short that its pages, which are no longer, are moved by more.
     A cursor names 64 rows. When more are inserted behind it while it is made than that, or
     the list is faster than the search for its place, rows may come twice.
     """
