@@ -63,7 +63,3 @@ class Instant:
     def with_priority(self, priority: Literal["interactive", "bulk"]) -> "Instant":
         """Return itself."""
         return self
-
-    def with_deadline(self, deadline_s: float | None) -> "Instant":
-        """Return itself."""
-        return self

@@ -4,6 +4,7 @@ Called before anything is sent or read. A wrong value is shown when it is a numb
 objects are named by their type only, since they may be somebody's words or a key.
 """
 
+import contextlib
 import math
 
 from ncloudchat_async.errors import ConfigError
@@ -66,7 +67,10 @@ def check_number(name: str, value: object, *, zero: bool = False, optional: bool
     """
     if optional and value is None:
         return
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    number = math.nan
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):
+            number = float(value)
     if not (0 < number < math.inf or (zero and number == 0)):
         least = "0 or more" if zero else "more than 0"
         none = ", or None" if optional else ""

@@ -211,14 +211,6 @@ class Client:
         """
         return self.with_options(priority=priority)
 
-    def with_deadline(self, deadline_s: float | None) -> "Client":
-        """Return a view with another bound of a whole call, in seconds; None: without one.
-
-        Raises:
-            ConfigError: It is no number of seconds.
-        """
-        return self.with_options(deadline_s=deadline_s)
-
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
 

@@ -213,7 +213,7 @@ class Job(Run[Delivery, Outcome]):
                 raise
             except NcloudChatError as error:
                 attempts += self._sent_once(error)
-                if await self._repeats(error, attempts):
+                if await self._repeats_in_doubt(error, attempts):
                     continue
                 status = VERDICTS[error.applied]
                 out = Outcome(item.ref, item.channel_id, status, None, error, attempts)
@@ -231,6 +231,14 @@ class Job(Run[Delivery, Outcome]):
         left = int(error is None or error.attempts > 0 or error.applied != "no")
         self._attempts += left
         return left
+
+    async def _repeats_in_doubt(self, error: NcloudChatError, sends: int) -> bool:
+        """Say the same as `_repeats`; left while it waits, the doubt is counted."""
+        try:
+            return await self._repeats(error, sends)
+        except CancelledError:
+            self._counts["unknown"] += 1
+            raise
 
     async def _repeats(self, error: NcloudChatError, sends: int) -> bool:
         """Say whether a message is to be sent again at once, and wait for the moment."""

@@ -1,10 +1,11 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from types import NoneType
-from typing import Final, Literal, Protocol, Self, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -13,6 +14,7 @@ from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import (
     ConfigError,
     ConflictError,
+    DeadlineExceededError,
     DecodeError,
     NcloudChatError,
     OutcomeUnknownError,
@@ -66,10 +68,6 @@ class Caller(Protocol):
         """Return the same caller with another claim on the quota."""
         ...
 
-    def with_deadline(self, deadline_s: float | None) -> "Caller":
-        """Return the same caller with another bound of a whole call."""
-        ...
-
 
 class Resource:
     """A noun of the platform."""
@@ -85,7 +83,7 @@ class Resource:
     def _send(self, request: Request[T]) -> Awaitable[T]:
         return self._chat.send(request)
 
-    async def _create(self, request: Request[T], find: Callable[[Self], Awaitable[T | None]]) -> T:
+    async def _create(self, request: Request[T], find: Callable[[], Awaitable[T | None]]) -> T:
         """Send a write that has a natural key, and look for its object if it is in doubt.
 
         The write is sent once (D11). That nothing is found proves nothing, it may still be
@@ -95,26 +93,30 @@ class Resource:
             request: The write.
             find: Looks for what it makes, within what is left of the deadline.
         """
+        started = time.monotonic()
         try:
             return await self._send(request)
         except OutcomeUnknownError as error:
             doubt = error
-        left = self._chat.options.deadline_s
-        if left is not None:
-            left -= doubt.elapsed_s
-            if left <= 0:
-                raise doubt
+        found: T | None = None
         try:
-            found = await find(type(self)(self._chat.with_deadline(left)))
+            async with asyncio.timeout(self._left(started)):
+                found = await find()
         except ConflictError as taken:
-            to, sends, took_s = request.endpoint, doubt.attempts, doubt.elapsed_s
+            to, sends, took_s = request.endpoint, doubt.attempts, time.monotonic() - started
             taken.located(to.name, to.method, to.path, attempts=sends, elapsed_s=took_s)
             raise
-        except NcloudChatError:
-            found = None
+        except (NcloudChatError, TimeoutError):
+            pass
         if found is None:
+            doubt.elapsed_s = time.monotonic() - started
             raise doubt
         return found
+
+    def _left(self, started: float) -> float | None:
+        """Seconds left to a call of several requests, for which one deadline holds."""
+        most = self._chat.options.deadline_s
+        return None if most is None else started + most - time.monotonic()
 
     def _pages(
         self,
@@ -141,7 +143,7 @@ class Resource:
             cursor: Where an earlier iteration stopped.
         """
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(filter or {}), "sort": _json(self._sort(sort))}
+        query = {"filter": _json(dict(filter or {})), "sort": _json(self._sort(sort))}
         first = make(query)  # refuses unusable ids now, not at the first page
 
         async def fetch(offset: int, per_page: int) -> list[Row]:
@@ -169,7 +171,7 @@ class Resource:
     ) -> int:
         """Ask for the number of rows, and count them if the option was ignored (D03)."""
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(filter or {}), "option": _json({"count": True})}
+        query = {"filter": _json(dict(filter or {})), "option": _json({"count": True})}
         started = time.monotonic()
         answer = await self._send(endpoint(query=query))
         try:
@@ -182,9 +184,18 @@ class Resource:
         if number is not None:
             return number
         number = 0
-        async for _ in pages:
-            number += 1
-        return number
+        try:
+            async with asyncio.timeout(self._left(started)):
+                async for _ in pages:
+                    number += 1
+        except TimeoutError:
+            late = DeadlineExceededError("the deadline passed while the rows were counted")
+        else:
+            return number
+        to, took_s = endpoint, time.monotonic() - started
+        raise late.located(
+            to.name, to.method, to.path, attempts=1 + number // 100, elapsed_s=took_s
+        )
 
     def _sort(self, sort: Sort | None) -> dict[str, str | int]:
         if sort is None:

@@ -79,7 +79,7 @@ class Channels(Resource):
             image_url=image_url,
         )
         return await self._create(
-            self._CREATE(body=typed(draft)), lambda channels: channels._find(name, unique_id)
+            self._CREATE(body=typed(draft)), lambda: self._find(name, unique_id)
         )
 
     async def _find(self, name: str, unique_id: str | UnsetType) -> Channel | None:

@@ -28,10 +28,15 @@ class Friends(Resource):
         "/v1/api/friendship/request",
         Friendship,
         envelope=("friendship", "data.requestFriend.friendship"),
+        names_ids=True,
     )
     _REQUEST_MANY = Endpoint("POST", "/v1/api/friendship/bulk", FriendshipReceipt)
-    _ACCEPT = Endpoint("POST", "/v1/api/friendship/accept", Friendship, envelope=("friendship",))
-    _REJECT = Endpoint("POST", "/v1/api/friendship/reject", Friendship, envelope=("friendship",))
+    _ACCEPT = Endpoint(
+        "POST", "/v1/api/friendship/accept", Friendship, envelope=("friendship",), names_ids=True
+    )
+    _REJECT = Endpoint(
+        "POST", "/v1/api/friendship/reject", Friendship, envelope=("friendship",), names_ids=True
+    )
 
     async def request(
         self, user_id: str, friend_id: str, *, message: str | UnsetType = UNSET
@@ -45,6 +50,7 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
+            NotFoundError: One of them is no member.
             OutcomeUnknownError: Whether it was requested is not known.
         """
         pair = _pair(user_id, friend_id)

@@ -97,9 +97,7 @@ class Members(Resource):
             custom_field=custom_field,
             notifications=notifications,
         )
-        return await self._create(
-            self._REGISTER(body=typed(draft)), lambda members: members._find(draft)
-        )
+        return await self._create(self._REGISTER(body=typed(draft)), lambda: self._find(draft))
 
     async def _find(self, draft: MemberDraft) -> Member | None:
         """Look for a member whose registration was left in doubt."""
@@ -108,7 +106,10 @@ class Members(Resource):
         except NotFoundError:
             return None
         if found.deleted or found.name != draft.name:
-            raise ConflictError("another member has this id, or had it and was withdrawn")
+            # Or this one, by a name that the platform changed: the doubt remains.
+            raise ConflictError(
+                "another member has this id, or had it and was withdrawn", applied="unknown"
+            )
         return found
 
     async def get(self, user_id: str) -> Member:

@@ -6,6 +6,8 @@ GraphQL `errors` array, and only then the HTTP status.
 """
 
 import codecs
+import html
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import accumulate
 from typing import Any, Final, TypeVar
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -42,10 +45,9 @@ Mask = Callable[[str], str]
 MAX_DEPTH: Final = 64
 """Nesting accepted from the server; documented answers have 4 levels."""
 _MAX_TEXT: Final = 300
-_SAID: Final = ("content", "message")
-"""Fields of a request that hold what people say to each other."""
+_SAID: Final = ("content", "message", "token")
+"""Fields of a request that hold what people say to each other, and their push tokens."""
 _LEAST_SAID: Final = 3
-"""Shorter ones stand in any text."""
 _STATUS_OK: Final = 1
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What the decoder raises; ValueError for invalid UTF-8 and for numbers of 4,301 digits."""
@@ -227,7 +229,7 @@ def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:
         return msgspec.convert(value, endpoint.returns)
     except msgspec.ValidationError:
         pass
-    if "{" in endpoint.path:
+    if endpoint.names_ids:
         raise NotFoundError(
             "nothing has this id (the answer is empty)", http_status=response.status
         )
@@ -276,22 +278,24 @@ def _failure(
         error = answer.get("error")
         errors = answer.get("errors")
         if isinstance(status, int) and not isinstance(status, bool) and status != _STATUS_OK:
-            code, text = status, _text(answer.get("message"), mask)
+            code, text = status, _words(answer.get("message"))
             kind = _kind_of_status(endpoint, response.status, status, text)
             text = text or _HINTS.get(status, "")
         elif isinstance(error, dict) and "errorCode" in error:
-            code, text = _integer(error["errorCode"]), _text(error.get("message"), mask)
+            code, text = _integer(error["errorCode"]), _words(error.get("message"))
             kind = _kind_of_gateway(response.status, code)
         elif isinstance(errors, list) and errors:
             first = errors[0]
-            text = _text(first.get("message") if isinstance(first, dict) else first, mask)
+            text = _words(first.get("message") if isinstance(first, dict) else first)
             kind = _kind_of_text(text) or BadRequestError
         else:
-            text = _text(answer.get("message"), mask)
+            text = _words(answer.get("message"))
     if kind is None and response.status >= 400:
         kind = _kind_of_http(response.status)
     if kind is None:
         return None
+    # Only now: what people say must not decide what the platform says.
+    text = _text(text, mask)
     return kind(
         f"{text or 'refused without a text'} (HTTP {response.status}"
         + (f", code {code})" if code is not None else ")"),
@@ -309,7 +313,7 @@ def _kind_of_status(
     kind = _BY_STATUS.get(status)
     if kind is None:
         return _kind_of_text(text) or _kind_of_http(max(http_status, 400))
-    about_the_id = status == -1 and "{" in endpoint.path and not _SPEAKS_OF_ACCESS.search(text)
+    about_the_id = status == -1 and endpoint.names_ids and not _SPEAKS_OF_ACCESS.search(text)
     if about_the_id and _SAYS_MISSING.search(text):
         return NotFoundError
     return kind
@@ -330,11 +334,13 @@ def _kind_of_text(text: str) -> type[ApiError] | None:
     return ConflictError if _SAYS_TAKEN.search(text) else None
 
 
-def _text(value: object, mask: Mask) -> str:
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _text(words: str, mask: Mask) -> str:
     """Cut the server's words to what a log can bear: one line, no control characters, no key."""
-    if not isinstance(value, str):
-        return ""
-    line = "".join(c if c.isprintable() else " " for c in mask(value)[:_MAX_TEXT])
+    line = "".join(c if c.isprintable() else " " for c in mask(words)[:_MAX_TEXT])
     return line.strip()
 
 
@@ -345,8 +351,20 @@ def _masked(secret: Secret | None, sent: bytes | None, text: str) -> str:
     if sent is not None:
         body = msgspec.json.decode(sent)
         for said in (body.get(name) for name in _SAID) if isinstance(body, dict) else ():
-            if isinstance(said, str) and len(said) >= _LEAST_SAID:
-                text = text.replace(said, "***").replace(escaped(said), "***")
+            if isinstance(said, str):
+                text = _without(text, said)
+    return text
+
+
+def _without(text: str, said: str) -> str:
+    """Put *** in the place of a text as people, JSON, HTML and URLs write it."""
+    ascii_json = json.dumps(said)[1:-1]
+    for form in (said, escaped(said), ascii_json, html.escape(said), quote(said), quote_plus(said)):
+        if len(form) >= _LEAST_SAID:
+            text = text.replace(form, "***")
+        elif form:
+            # Shorter ones stand in any text: only as a word of their own.
+            text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "***", text)
     return text
 
 

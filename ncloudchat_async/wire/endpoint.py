@@ -95,6 +95,8 @@ class Endpoint(Generic[T]):
             and DELETE are).
         name: Key in logs, errors and metrics; None takes `Resource.verb` from the class
             the endpoint stands in, else method and path.
+        names_ids: Whether an answer with nothing in its envelope, or -1 with such words, means
+            that an id it was asked about is unknown (D04); None: if the path has an id.
         decoder: Reads answers in place of the one made from `returns`, for values that no
             type describes; without an envelope only.
 
@@ -110,6 +112,7 @@ class Endpoint(Generic[T]):
         "envelope",
         "method",
         "name",
+        "names_ids",
         "path",
         "repeatable",
         "returns",
@@ -124,6 +127,7 @@ class Endpoint(Generic[T]):
         envelope: tuple[str, ...] = (),
         repeatable: bool | None = None,
         name: str | None = None,
+        names_ids: bool | None = None,
         decoder: Decoder[T] | None = None,
     ) -> None:
         if not (_METHOD.fullmatch(method) and _PATH.fullmatch(path)):
@@ -133,6 +137,7 @@ class Endpoint(Generic[T]):
         self.returns: Final[type[T]] = returns
         self.envelope: Final[tuple[str, ...]] = envelope
         self.repeatable: Final[bool] = method in _REPEATABLE if repeatable is None else repeatable
+        self.names_ids: Final[bool] = "{" in path if names_ids is None else names_ids
         self.name: str = name or f"{method} {path}"
         first, *rest = re.split(r"\{(\w+)\}", path)
         self._first: Final = first

@@ -91,11 +91,36 @@ async def test_write_and_lookup_share_one_deadline(
         assert 0.5 < time.monotonic() - started < 0.6 + 0.25
 
 
+async def test_a_lookup_of_many_pages_has_one_deadline(emulator: Emulator, chat: Client) -> None:
+    """However many channels have the name, the call ends by its deadline."""
+    emulator.add_rows("channels", ({"name": "room", "unique_id": f"other-{i}"} for i in range(150)))
+    emulator.faults.add(Fault("createChannel", "drop_before", nth=1))
+    emulator.faults.add(Fault("listChannels", "delay", delay_s=0.3))
+    started = time.monotonic()
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        await make_channel(chat.with_options(deadline_s=0.5))
+    assert time.monotonic() - started < 0.5 + 0.25
+    assert caught.value.elapsed_s > 0.4
+
+
+async def test_counting_by_pages_has_one_deadline(emulator: Emulator, chat: Client) -> None:
+    """Where the count is ignored, the rows are counted within the deadline of the call."""
+    emulator.seed(channels=150)
+    emulator.settings = emulator.settings.but(count_shape="ignored")
+    emulator.faults.add(Fault("listChannels", "delay", delay_s=0.3))
+    started = time.monotonic()
+    with pytest.raises(errors.DeadlineExceededError) as caught:
+        await chat.with_options(deadline_s=0.5).channels.count()
+    assert time.monotonic() - started < 0.5 + 0.25
+    assert caught.value.operation == "Channels.count"
+
+
 async def test_a_taken_id_is_told_as_the_registration(chat: Client, emulator: Emulator) -> None:
     """When somebody else has the id, the error is the registration's, not the lookup's."""
     await chat.members.register("user-1", "Lee")
-    emulator.faults.add(Fault("registerMember", "drop_before", nth=2))
+    emulator.faults.add(Fault("registerMember", "drop_before", nth=1))
     with pytest.raises(errors.ConflictError) as caught:
         await make_member(chat)
     told = caught.value
     assert (told.operation, told.method, told.attempts) == ("Members.register", "POST", 1)
+    assert told.applied == "unknown"

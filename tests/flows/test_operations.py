@@ -179,6 +179,23 @@ async def test_a_refusal_does_not_repeat_the_message(chat: Client, emulator: Emu
         await chat.messages.send(channel.id, "meet me at six")
 
 
+@pytest.mark.parametrize("said", ["found", "not found", "channel", "no"])
+async def test_what_people_say_does_not_decide(chat: Client, emulator: Emulator, said: str) -> None:
+    """An unknown channel is not found, whatever word of the refusal is in the message."""
+    emulator.settings = emulator.settings.but(missing="status")
+    for _ in range(4):
+        with pytest.raises(errors.NotFoundError):
+            await chat.messages.send("gone", said)
+
+
+async def test_friends_who_are_no_members_are_not_found(chat: Client, emulator: Emulator) -> None:
+    """Nothing in the envelope means that an id is unknown: nothing was requested."""
+    await chat.members.register("user-1", "Kim")
+    with pytest.raises(errors.NotFoundError) as caught:
+        await chat.friends.request("user-1", "ghost")
+    assert caught.value.applied == "no"
+
+
 async def test_an_answer_to_count_that_is_none_names_the_call(
     chat: Client, emulator: Emulator
 ) -> None:

@@ -210,6 +210,17 @@ async def test_a_job_left_early_names_its_doubts() -> None:
     assert report.attempts == len(platform.calls) == 9
 
 
+async def test_a_job_left_between_two_sends_names_its_doubts() -> None:
+    """A delivery that waits to be sent again is in doubt when the block is left."""
+    platform = Platform(fate=always("lost"))
+    job = send_many(platform.send, platform.newest, deliveries(5), mode="at_least_once")
+    async with job:
+        while len(platform.calls) < 5:
+            await turns()
+        await turns()
+    assert (job.report.unknown, job.report.attempts) == (5, 5)
+
+
 async def test_what_was_refused_before_it_left_was_not_sent() -> None:
     """Attempts count messages that left, so one that could not be sent has none."""
 

@@ -1,11 +1,13 @@
 """What answers mean: values, refusals and nonsense."""
 
+import html
 import json
 import pickle
 import re
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -31,26 +33,27 @@ def answer(body: object, status: int = 200, **headers: str) -> Response:
     return Response(status, headers, raw)
 
 
-@pytest.mark.parametrize("field", ["content", "message"])
-@pytest.mark.parametrize("said", ["meet me at 6", 'say "no"\nnow', "여섯 시"])
+@pytest.mark.parametrize("field", ["content", "message", "token"])
+@pytest.mark.parametrize("said", ["meet me at 6", 'say "no"\nnow', "여섯 시", "hi", "응"])
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_no_error_holds_what_people_say(field: str, said: str, status: int) -> None:
     """A server that repeats the request's text does not put it into errors and logs."""
     sent = msgspec.json.encode({field: said})
-    echo = {"status": -99, "message": f"bad: {said} or {sent.decode()}"}
+    forms = [said, sent.decode(), json.dumps(said), html.escape(said), quote(said)]
+    echo = {"status": -99, "message": f"bad: {' or '.join(forms)}"}
     with pytest.raises(errors.ApiError) as caught:
         decode(ENVELOPED, answer(echo, status), sent=sent)
     shown = f"{caught.value} {caught.value.message} {pickle.dumps(caught.value)!r}"
-    assert caught.value.message.count("***") == 2
-    for part in (said, said[:4], json.dumps(said)[1:-1]):
+    assert caught.value.message.count("***") == 5
+    for part in (*forms, json.dumps(said)[1:-1]):
         assert part not in shown
 
 
 def test_an_error_holds_what_is_not_said() -> None:
-    """A text too short to tell from any other, and ids, stay: they help."""
+    """Ids, and words that a short text is only a part of, stay: they help."""
     sent = msgspec.json.encode({"content": "a", "user_id": "user-1"})
-    with pytest.raises(errors.ApiError, match="user-1 has a problem"):
-        decode(ENVELOPED, answer({"status": -99, "message": "user-1 has a problem"}), sent=sent)
+    with pytest.raises(errors.ApiError, match="user-1: bad data"):
+        decode(ENVELOPED, answer({"status": -99, "message": "user-1: bad data"}), sent=sent)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"null", b"[]"])
