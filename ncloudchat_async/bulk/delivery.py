@@ -140,8 +140,8 @@ class Outcome(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Totals of a job so far; every outcome is counted once.
 
-    A job that was left early counts what it cancelled on its way as `unknown`, and so does
-    one with a journal for what it was still settling.
+    A job that was left early counts what it cancelled as `unknown`, even what may still have
+    waited for its turn; so does one with a journal for what it was still settling.
     """
 
     sent: int
