@@ -123,9 +123,11 @@ REFUSED = {
     "api_key ": ["members", "list"],
     "project_id ": ["members", "list"],
     "base_url ": ["members", "list"],
+    "must not hold credentials: they go into project_id and api_key": ["members", "list"],
     "Quota.rate ": ["members", "list", "--rate", "0"],
     "Quota.max_in_flight ": ["members", "list", "--max-in-flight", "0"],
     "Timeouts.deadline_s ": ["members", "list", "--deadline", "nan"],
+    ", or None, not ": ["members", "list", "--rate", "-1"],
     "settle_s ": ["send", "-", "--settle", "inf"],
     "sort must name a field, such as '-created_at'": ["members", "list", "--sort", "-"],
 }
@@ -133,6 +135,9 @@ REFUSED = {
 SETTINGS = {
     "or allow_insecure=True": {"NCLOUDCHAT_BASE_URL": "http://example.com"},
     "base_url ": {"NCLOUDCHAT_BASE_URL": "ftp://example.com"},
+    "must not hold credentials: they go into project_id and api_key": {
+        "NCLOUDCHAT_BASE_URL": "https://me:secret@example.com"
+    },
     "project_id is empty (pass it, or set NCLOUDCHAT_PROJECT_ID)": {"NCLOUDCHAT_PROJECT_ID": ""},
     "(pass it, or set NCLOUDCHAT_PROJECT_ID)": {"NCLOUDCHAT_PROJECT_ID": "p\u00e9"},
     "project_id ": {"NCLOUDCHAT_PROJECT_ID": " p"},
@@ -152,7 +157,9 @@ def test_errors_speak_of_flags(cli: Cli, monkeypatch: pytest.MonkeyPatch, phrase
     assert (done.code, done.out) == (2, "")
     assert PHRASES[phrase] in done.err
     assert phrase not in done.err
-    assert not re.search(r"=(True|False)|Quota\.|Timeouts\.|pass it", done.err)
+    assert not re.search(
+        r"=(True|False)|Quota\.|Timeouts\.|pass it|None|project_id|api_key", done.err
+    )
 
 
 @pytest.mark.parametrize(
