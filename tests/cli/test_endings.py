@@ -113,6 +113,37 @@ def test_a_full_disk_is_told(
     assert done.stderr == "ncloudchat: the system refuses: No space left on device\n"
 
 
+def test_a_full_disk_does_not_hide_a_doubt(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    project: None,
+    ncloudchat_emulator: EmulatorThread,
+    tmp_path: Path,
+) -> None:
+    """Where rows cannot be written, messages that nobody knows of end with 5, others with 1."""
+    Path(tmp_path, "one.csv").write_text("channel_id,content\nchannel-1,x\n")
+
+    def send() -> subprocess.CompletedProcess[str]:
+        with Path("/dev/full").open("w") as full:
+            return subprocess.run(
+                [*command, "send", "one.csv"],
+                cwd=tmp_path,
+                env=environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+
+    assert send().returncode == 1
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
+    done = send()
+    assert done.returncode == 5
+    totals, refusal = done.stderr.splitlines()[-2:]
+    assert totals.startswith("sent 0, failed 0, unknown 1,")
+    assert refusal == "ncloudchat: the system refuses: No space left on device"
+
+
 REFUSED = {
     "(check_rule=False sends it all the same)": ["members", "register", "a", "A"],
     "or allow_insecure=True": ["members", "list"],
