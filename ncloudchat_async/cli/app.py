@@ -1,6 +1,5 @@
 """Decides which commands there are, how their options are read, and how each one ends."""
 
-import os
 import sys
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from ncloudchat_async.about import __version__
-from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure, code_of
+from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure, code_of, drop_stdout
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.errors import NcloudChatError
@@ -100,10 +99,10 @@ def run(argv: Sequence[str]) -> int:
         return _complain("interrupted", 130)
     except BrokenPipeError:
         # The reader has seen enough, and said so: the one end without a word.
-        _drop_stdout()
+        drop_stdout()
         return 141
     except OSError as error:
-        _drop_stdout()
+        drop_stdout()
         return _complain(f"the system refuses: {error.strerror or error}", FAILED)
     return code if isinstance(code, int) else DONE
 
@@ -128,11 +127,6 @@ def _verdict(error: CycloptsError | Failure | NcloudChatError) -> tuple[str, int
             return str(error), error.code
         case _:
             return str(error), USAGE
-
-
-def _drop_stdout() -> None:
-    """Let what is still buffered go nowhere: Python would complain once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(text: str, code: int) -> int:

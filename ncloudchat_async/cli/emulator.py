@@ -65,7 +65,8 @@ def emulator(
         if members or channels or messages:
             twin.seed(members=members, channels=channels, messages_per_channel=messages)
     except ValueError as error:
-        raise Failure(str(error), USAGE) from None
+        text = str(error).replace("say allow_remote", "say --allow-remote")
+        raise Failure(text, USAGE) from None
     if drop_every is not None:
         twin.faults.add(Fault("sendMessage", "drop_after", every=drop_every))
 

@@ -1,5 +1,7 @@
 """Decides the exit code of a command, whatever ended it."""
 
+import os
+import sys
 from typing import Final
 
 from ncloudchat_async import errors
@@ -14,6 +16,7 @@ __all__ = [
     "USAGE",
     "Failure",
     "code_of",
+    "drop_stdout",
     "is_hopeless",
 ]
 
@@ -60,3 +63,8 @@ def is_hopeless(error: NcloudChatError) -> bool:
 def code_of(error: NcloudChatError) -> int:
     """Return the exit code that an error ends a command with."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)
+
+
+def drop_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,8 +52,9 @@ def read_ids(ids: Sequence[str], source: Path | None, names: Sequence[str]) -> I
 
     Args:
         ids: From the command line.
-        source: A file, or `-` for stdin: one id per line, CSV with a header (`.csv`), or JSON
-            lines, such as this program prints.
+        source: A file, or `-` for stdin: one id per line, CSV with a header, or JSON lines,
+            such as this program prints. Without a suffix that says so, it is CSV if its first
+            line names one of the columns or has a comma.
         names: Columns that may hold the id, the first that is there.
 
     Raises:
@@ -68,7 +69,7 @@ def read_ids(ids: Sequence[str], source: Path | None, names: Sequence[str]) -> I
 
 def _ids_in(source: Path, names: Sequence[str]) -> Iterator[str]:
     with open_text(source) as stream:
-        form, lines = _form_of(source, stream, plain="lines")
+        form, lines = _form_of(source, stream, plain="lines", names=names)
         if form == "lines":
             yield from (word for line in lines if (word := line.strip()))
             return
@@ -145,14 +146,36 @@ def title_of(source: Path) -> str:
     return "stdin" if source == STDIN else str(source)
 
 
-def _form_of(source: Path, stream: TextIO, *, plain: _Form) -> tuple[_Form, Iterator[str]]:
+def _form_of(
+    source: Path, stream: TextIO, *, plain: _Form, names: Sequence[str] = ()
+) -> tuple[_Form, Iterator[str]]:
     """Tell the form of a file, and give its lines from the first one on."""
     lines = _lines(source, stream)
     form = _SUFFIXES.get(source.suffix.lower())
     if form is not None:
         return form, lines
-    first = next(lines, "")
-    return ("jsonl" if first.lstrip().startswith("{") else plain), chain([first], lines)
+    begun = list[str]()
+    for line in lines:
+        begun.append(line)
+        if line.strip():
+            break
+    first = begun[-1].strip() if begun else ""
+    if first.startswith("{"):
+        form = "jsonl"
+    elif plain == "lines" and _is_header(source, first, names):
+        # Taken for an id, the heading of this program's own CSV would be deleted or sent.
+        form = "csv"
+    return form or plain, chain(begun, lines)
+
+
+def _is_header(source: Path, line: str, names: Sequence[str]) -> bool:
+    cells = [cell.strip().strip('"') for cell in line.split(",")]
+    if any(cell in names for cell in cells):
+        return True
+    if len(cells) > 1:
+        text = f"{title_of(source)}: no {' or '.join(names)} among the headings of the first line"
+        raise Failure(text, USAGE)
+    return False
 
 
 def _lines(source: Path, stream: TextIO) -> Iterator[str]:
@@ -181,8 +204,9 @@ def _from_csv(source: Path, lines: Iterator[str]) -> Iterator[Record]:
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(lines, strict=True)
     try:
-        header = next(reader, [])
-        for cells in filter(None, reader):
+        rows = filter(None, reader)
+        header = next(rows, [])
+        for cells in rows:
             where = f"{title_of(source)}, line {reader.line_num}"
             if len(cells) != len(header):
                 raise Failure(f"{where}: {len(cells)} cells, {len(header)} headings", USAGE)

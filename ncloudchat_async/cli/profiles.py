@@ -18,6 +18,7 @@ __all__ = ["Profile", "app", "find_profile", "profiles_path"]
 
 _PATH_VARIABLE: Final = "NCLOUDCHAT_PROFILES"
 _NAME_VARIABLE: Final = "NCLOUDCHAT_PROFILE"
+_PROJECT_VARIABLE: Final = "NCLOUDCHAT_PROJECT_ID"
 
 app: Final = App(name="profile", help="Keep credentials under a name.")
 
@@ -105,19 +106,22 @@ def _store(kept: _Profiles) -> None:
 
 
 @app.command
-def add(name: str, *, project_id: str, base_url: str | None = None) -> int:
+def add(name: str, *, project_id: str | None = None, base_url: str | None = None) -> int:
     """Keep a project's credentials under a name; the first one is used from then on.
 
-    The key is asked for at the terminal, or read as one line from a pipe. It is never
-    taken from the command line, where other users of the machine could see it.
+    At a terminal the project is asked for, if it was not given, and the key. Otherwise the
+    key is one line of stdin. It is never taken from the command line, where other users of
+    the machine could see it.
 
     Example: `ncloudchat profile add work --project-id 7d4cb5e8 < key.txt`
 
     Args:
         name: What to call it; an existing one is replaced.
-        project_id: The project.
+        project_id: The project; without it it is asked for at a terminal, and elsewhere that of
+            NCLOUDCHAT_PROJECT_ID.
         base_url: Where the platform is, if not at the documented address.
     """
+    project_id = _asked_project() if project_id is None else project_id
     key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
     profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)
     # A client refuses what cannot be used, before it is kept.
@@ -127,6 +131,18 @@ def add(name: str, *, project_id: str, base_url: str | None = None) -> int:
     _store(_Profiles(current=current, profiles={**kept.profiles, name: profile}))
     sys.stderr.write(f"profile {name!r} kept in {profiles_path()}\n")
     return DONE
+
+
+def _asked_project() -> str:
+    if sys.stdin.isatty():
+        sys.stderr.write("Project id: ")
+        sys.stderr.flush()
+        told = sys.stdin.readline()
+    else:
+        told = os.environ.get(_PROJECT_VARIABLE, "")
+    if not told.strip():
+        raise Failure(f"which project? Give --project-id, or set {_PROJECT_VARIABLE}", USAGE)
+    return told.strip()
 
 
 @app.command(name="list")

@@ -21,6 +21,7 @@ from ncloudchat_async.cli.exits import (
     USAGE,
     Failure,
     code_of,
+    drop_stdout,
     is_hopeless,
 )
 from ncloudchat_async.cli.inputs import STDIN, Record, open_text, read_records, text_of
@@ -108,8 +109,9 @@ def send(
 
     With a journal the whole input is recorded and checked first, nothing is lost when the
     job ends early, and `ncloudchat jobs resume` sends the rest. Ctrl-C lets what is on its
-    way finish; a second one does not. Each message's outcome is a row on stdout. Exit code
-    5 means that for some nobody knows: `ncloudchat jobs unknown` names them.
+    way finish; a second one does not: what it leaves in doubt is counted on stderr and has
+    no row; only a journal knows it, and resuming looks for it. Any other message has a row.
+    Exit code 5 means that for some nobody knows: `ncloudchat jobs unknown` names them.
 
     Example: `ncloudchat send guests.csv --template "Hello {name}" --journal guests.journal`
 
@@ -208,6 +210,13 @@ def deliver(
                 ended = True
             except JournalError as error:
                 raise _refusal(journal, error, chat) from error
+            except OSError as error:
+                if not job.report.unknown:
+                    raise
+                # Rows that nobody can read are the lesser evil: the doubt has the say.
+                drop_stdout()
+                text = f"the system refuses: {error.strerror or error}"
+                raise Failure(text, UNKNOWN) from error
             finally:
                 # What was refused before it began has no totals, and nothing to go on with.
                 if ended or job.report.attempts:

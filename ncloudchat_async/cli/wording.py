@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from ncloudchat_async.errors import (
+    ArchiveError,
     ConfigError,
     DeadlineExceededError,
     NcloudChatError,
@@ -32,12 +33,16 @@ PHRASES: Final = {
     "api_key is empty (pass it, or set NCLOUDCHAT_API_KEY)": f"there is no API key: {CREDENTIALS}",
     "(pass it, or set NCLOUDCHAT_PROJECT_ID)": "(NCLOUDCHAT_PROJECT_ID, or the profile's)",
     "(pass it, or set NCLOUDCHAT_API_KEY)": "(NCLOUDCHAT_API_KEY, or the profile's)",
+    "must not hold credentials: they go into project_id and api_key": (
+        f"must not hold credentials: {CREDENTIALS}"
+    ),
     "api_key ": "the API key ",
     "project_id ": "the project id ",
     "base_url ": _BASE_URL + " ",
     "Quota.rate ": "--rate ",
     "Quota.max_in_flight ": "--max-in-flight ",
     "Timeouts.deadline_s ": "--deadline ",
+    ", or None, not ": ", not ",
     "settle_s ": "--settle ",
     "sort must name a field, such as '-created_at'": (
         "--sort must name a field, such as -created_at"
@@ -55,6 +60,8 @@ def worded(error: NcloudChatError) -> str:
         case ConfigError():
             # Only these speak of options, and none of them repeats a text of the server.
             return _PHRASE.sub(lambda match: PHRASES[match[0]], text)
+        case ArchiveError():
+            return text.replace("(partial_archive=True)", "(--partial-archive)")
         case DeadlineExceededError():
             return f"{text}: {MORE_TIME}"
         case UnexpectedRedirectError():

@@ -5,6 +5,7 @@ did is found and not done again. Before a channel is created, or a friendship re
 the intent is in the archive.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Literal, TypeVar
@@ -24,7 +25,7 @@ from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask, Target
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
-__all__ = ["Carrier", "each_channel", "each_member", "look_around"]
+__all__ = ["Carrier", "each_channel", "each_member", "look_around", "pair_state"]
 
 T = TypeVar("T")
 
@@ -236,7 +237,7 @@ class Carrier:
 
     async def _befriend(self, numbered: tuple[int, tuple[str, str]]) -> None:
         number, pair = numbered
-        target, source = self._target, msgspec.json.encode(pair).decode()
+        target, source = self._target, _pair_name(pair)
 
         async def note(state: str) -> None:
             await self._archive.call(
@@ -244,10 +245,8 @@ class Carrier:
             )
 
         existing = await self._archive.call(lambda db: survey.exists(db, pair))
-        state = await self._archive.call(lambda db: survey.marked(db, target, "friends", source))
-        problem = pair_problem(pair, existing)
-        if problem is None and state == "sending":
-            problem = "an earlier import sent this and never heard of it: look before asking"
+        state = await self._archive.call(partial(pair_state, target=target, pair=pair))
+        problem = pair_problem(pair, existing, state)
         if problem is not None:
             self._report.add_failure("friends", str(number), problem)
             return
@@ -286,6 +285,15 @@ class Carrier:
         if not (concerns_one(error) or isinstance(error, OutcomeUnknownError)):
             raise error
         self._report.add_failure(noun, row_id, describe_error(error))
+
+
+def pair_state(db: sqlite3.Connection, target: Target, pair: tuple[str, str]) -> str | None:
+    """Return what is noted of a friend request: `sending`, `requested`, `refused`, or None."""
+    return survey.marked(db, target, "friends", _pair_name(pair))
+
+
+def _pair_name(pair: tuple[str, str]) -> str:
+    return msgspec.json.encode(pair).decode()
 
 
 def _given(value: bool | None) -> bool | UnsetType:

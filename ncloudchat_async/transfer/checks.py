@@ -44,9 +44,19 @@ def text_problem(text: str, max_length: int | None) -> str | None:
     return None
 
 
-def pair_problem(pair: tuple[str, str], existing: list[str]) -> str | None:
-    """Say why a friend request cannot be made; `existing` are the members that there are."""
+def pair_problem(pair: tuple[str, str], existing: list[str], state: str | None) -> str | None:
+    """Say why a friend request cannot be made.
+
+    Args:
+        pair: Who asks, and who is asked.
+        existing: Which of them there are.
+        state: What an earlier import noted of the pair.
+    """
     if pair[0] == pair[1]:
         return "asks itself for friendship"
     absent = [one for one in pair if one not in existing]
-    return f"no such member: {', '.join(absent)}" if absent else None
+    if absent:
+        return f"no such member: {', '.join(absent)}"
+    if state == "sending":
+        return "an earlier import sent this and never heard of it: look before asking"
+    return None

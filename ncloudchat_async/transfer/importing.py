@@ -14,12 +14,18 @@ from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import survey
 from ncloudchat_async.transfer.archive import owner_of
-from ncloudchat_async.transfer.carry import Carrier, each_channel, each_member, look_around
+from ncloudchat_async.transfer.carry import (
+    Carrier,
+    each_channel,
+    each_member,
+    look_around,
+    pair_state,
+)
 from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
 from ncloudchat_async.transfer.course import Course
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.private import PathLike
-from ncloudchat_async.transfer.replay import Replay, template_under_way, texts
+from ncloudchat_async.transfer.replay import Replay, queue_left, template_under_way, texts
 from ncloudchat_async.transfer.reports import Forecast, ImportReport, OnDoubt, OnProgress
 from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import Target
@@ -132,6 +138,9 @@ async def forecast_import(
 ) -> Forecast:
     """Say what `import_project` would do with the same arguments; only reads.
 
+    After an import that was interrupted this is what is left of it: messages that are surely
+    there do not count, those in doubt do.
+
     Raises:
         ConfigError: The template or an option cannot be used, or an interrupted import has
             another template.
@@ -145,8 +154,8 @@ async def forecast_import(
         await look_around(as_job(chat), archive, Stop())
         await _forecast_members(archive, forecast, check_ids=check_ids)
         blocked = await _forecast_channels(archive, target, forecast)
-        await _forecast_friends(archive, friends, forecast)
-        await archive.call(lambda db: survey.queue_messages(db, target))
+        await _forecast_friends(archive, target, friends, forecast)
+        await archive.call(partial(queue_left, target=target, path=path))
         lengths: dict[str, int] = {}
         source = texts(archive, target, wording, max_length, forecast.add_problem)
         async for channel_id, _ in source:
@@ -155,7 +164,7 @@ async def forecast_import(
     forecast.messages = sum(lengths.values())
     forecast.longest_channel = max(lengths.values(), default=0)
     updates = forecast.members_existing if existing == "update" else 0
-    forecast.requests = (
+    forecast.requests += (
         forecast.members_new + updates + 2 * forecast.channels_new + forecast.friends
     ) + forecast.messages
     if chat.quota.rate is not None:
@@ -177,16 +186,20 @@ async def _forecast_members(archive: ArchiveWriter, forecast: Forecast, *, check
 
 
 async def _forecast_friends(
-    archive: ArchiveWriter, friends: Iterable[tuple[str, str]], forecast: Forecast
+    archive: ArchiveWriter,
+    target: Target,
+    friends: Iterable[tuple[str, str]],
+    forecast: Forecast,
 ) -> None:
-    """Count the pairs whose members there are, or will be."""
+    """Count the pairs that are still to be asked, and whose members there are, or will be."""
     for number, pair in enumerate(friends, start=1):
         there = await archive.call(partial(survey.exists, user_ids=pair))
-        problem = pair_problem(pair, there)
-        if problem is None:
-            forecast.friends += 1
-        else:
+        state = await archive.call(partial(pair_state, target=target, pair=pair))
+        problem = pair_problem(pair, there, state)
+        if problem is not None:
             forecast.add_problem("friends", str(number), problem)
+        elif state != "requested":
+            forecast.friends += 1
 
 
 async def _forecast_channels(
@@ -203,6 +216,9 @@ async def _forecast_channels(
             forecast.channels_existing += 1
         else:
             forecast.channels_new += 1
+        if task.target_id is not None and task.state in ("creating", "created"):
+            # An interrupted import made it, and has not given it its settings yet.
+            forecast.requests += 1
         if problem is None and task.target_id is None and task.channel.type == "PRIVATE":
             given = task.channel.members or ()
             there = await archive.call(partial(survey.exists, user_ids=given))
@@ -241,6 +257,6 @@ def _checked(
         # What is fetched later would be sent behind what came after it.
         raise ArchiveError(
             f"the export of {path} was interrupted: export again first, or import what there is "
-            "(partial_archive=True, --partial-archive)"
+            "(partial_archive=True)"
         )
     return wording

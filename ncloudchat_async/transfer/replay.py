@@ -33,7 +33,7 @@ from ncloudchat_async.transfer.survey import Target
 from ncloudchat_async.transfer.template import Template
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
-__all__ = ["Replay", "template_under_way", "texts"]
+__all__ = ["Replay", "queue_left", "template_under_way", "texts"]
 
 OnProblem = Callable[[str, str, str], None]
 """Is told (noun, reference, reason) of a message that cannot be sent."""
@@ -82,6 +82,15 @@ def template_under_way(path: PathLike, target: Target) -> str | None:
     with reading(path) as db:
         begun = _open_round(db, target, path)
     return begun.template if begun is not None and begun.whole else None
+
+
+def queue_left(db: sqlite3.Connection, target: Target, path: PathLike) -> None:
+    """Line up what an import would send: without what an interrupted one has sent already."""
+    survey.queue_messages(db, target)
+    begun = _open_round(db, target, path)
+    if begun is not None and begun.whole:
+        with JournalView(_journal(path, target, begun.number)) as view:
+            survey.drop_queued(db, (one.ref or "" for one in view.entries("sent")))
 
 
 class Replay:

@@ -21,6 +21,7 @@ __all__ = [
     "channel_tasks",
     "count_creating",
     "count_queue",
+    "drop_queued",
     "exists",
     "mark",
     "marked",
@@ -221,6 +222,17 @@ def queue_messages(db: sqlite3.Connection, target: Target) -> int:
 def count_queue(db: sqlite3.Connection) -> int:
     """Count the messages lined up."""
     return int(db.execute("SELECT count(*) FROM queue").fetchone()[0])
+
+
+def drop_queued(db: sqlite3.Connection, sources: Iterable[str]) -> None:
+    """Take messages out of the line, each named as `channel/message`."""
+    db.execute("DROP TABLE IF EXISTS temp.dropped")
+    db.execute("CREATE TEMP TABLE dropped (source TEXT PRIMARY KEY)")
+    db.executemany("INSERT OR IGNORE INTO dropped VALUES (?)", ((one,) for one in sources))
+    db.execute(
+        "DELETE FROM queue WHERE seq IN (SELECT seq FROM messages"
+        " WHERE channel_id || '/' || id IN (SELECT source FROM dropped))"
+    )
 
 
 def message_tasks(db: sqlite3.Connection, target: Target, after: int) -> list[MessageTask]:

@@ -82,6 +82,20 @@ def test_members_live_through_their_commands(cli: Cli) -> None:
     assert cli("members", "register", "user-1", "Kim").code == 1
 
 
+def test_ids_come_through_a_pipe_in_any_form(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """What one command lists another takes from its stdin, CSV with its heading too."""
+    ncloudchat_emulator.seed(members=3)
+    for form in ("csv", "jsonl"):
+        for fields in ("id", "name,id"):
+            listed = cli("members", "list", "--fields", fields, "--output", form)
+            done = cli("members", "get", "--from", "-", stdin=listed.out)
+            assert (done.code, len(done.rows)) == (0, 3)
+    listed = cli("members", "list", "--fields", "id", "--output", "csv")
+    done = cli("members", "withdraw", "--from", "-", "--yes", stdin=listed.out)
+    assert (done.code, len(done.rows)) == (0, 3)
+    assert ncloudchat_emulator.stats.by_operation["deleteMember"] == 3
+
+
 def test_bulk_forms_read_files_and_pipes(cli: Cli, tmp_path: Path) -> None:
     """Records come from CSV, ids from pipes; a bad line stops all, a failure nothing."""
     rows = "user_id,name,profile\nuser-1,A,\nuser-2,B,http://x\n"

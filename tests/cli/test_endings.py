@@ -113,6 +113,37 @@ def test_a_full_disk_is_told(
     assert done.stderr == "ncloudchat: the system refuses: No space left on device\n"
 
 
+def test_a_full_disk_does_not_hide_a_doubt(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    project: None,
+    ncloudchat_emulator: EmulatorThread,
+    tmp_path: Path,
+) -> None:
+    """Where rows cannot be written, messages that nobody knows of end with 5, others with 1."""
+    Path(tmp_path, "one.csv").write_text("channel_id,content\nchannel-1,x\n")
+
+    def send() -> subprocess.CompletedProcess[str]:
+        with Path("/dev/full").open("w") as full:
+            return subprocess.run(
+                [*command, "send", "one.csv"],
+                cwd=tmp_path,
+                env=environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+
+    assert send().returncode == 1
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
+    done = send()
+    assert done.returncode == 5
+    totals, refusal = done.stderr.splitlines()[-2:]
+    assert totals.startswith("sent 0, failed 0, unknown 1,")
+    assert refusal == "ncloudchat: the system refuses: No space left on device"
+
+
 REFUSED = {
     "(check_rule=False sends it all the same)": ["members", "register", "a", "A"],
     "or allow_insecure=True": ["members", "list"],
@@ -123,9 +154,11 @@ REFUSED = {
     "api_key ": ["members", "list"],
     "project_id ": ["members", "list"],
     "base_url ": ["members", "list"],
+    "must not hold credentials: they go into project_id and api_key": ["members", "list"],
     "Quota.rate ": ["members", "list", "--rate", "0"],
     "Quota.max_in_flight ": ["members", "list", "--max-in-flight", "0"],
     "Timeouts.deadline_s ": ["members", "list", "--deadline", "nan"],
+    ", or None, not ": ["members", "list", "--rate", "-1"],
     "settle_s ": ["send", "-", "--settle", "inf"],
     "sort must name a field, such as '-created_at'": ["members", "list", "--sort", "-"],
 }
@@ -133,6 +166,9 @@ REFUSED = {
 SETTINGS = {
     "or allow_insecure=True": {"NCLOUDCHAT_BASE_URL": "http://example.com"},
     "base_url ": {"NCLOUDCHAT_BASE_URL": "ftp://example.com"},
+    "must not hold credentials: they go into project_id and api_key": {
+        "NCLOUDCHAT_BASE_URL": "https://me:secret@example.com"
+    },
     "project_id is empty (pass it, or set NCLOUDCHAT_PROJECT_ID)": {"NCLOUDCHAT_PROJECT_ID": ""},
     "(pass it, or set NCLOUDCHAT_PROJECT_ID)": {"NCLOUDCHAT_PROJECT_ID": "p\u00e9"},
     "project_id ": {"NCLOUDCHAT_PROJECT_ID": " p"},
@@ -152,7 +188,9 @@ def test_errors_speak_of_flags(cli: Cli, monkeypatch: pytest.MonkeyPatch, phrase
     assert (done.code, done.out) == (2, "")
     assert PHRASES[phrase] in done.err
     assert phrase not in done.err
-    assert not re.search(r"=(True|False)|Quota\.|Timeouts\.|pass it", done.err)
+    assert not re.search(
+        r"=(True|False)|Quota\.|Timeouts\.|pass it|None|project_id|api_key", done.err
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,21 @@ def written(folder: Path, name: str, text: str) -> Path:
         ("ids.csv", "name,id\nx,a\ny,b\n"),
         ("ids.jsonl", '{"id":"a"}\n\n{"user_id":"b","id":"other"}\n'),
         ("ids", '{"id":"a"}\n{"id":"b"}\n'),
+        ("ids", "id\na\nb\n"),
+        ("ids", '\ufeff"user_id"\r\na\r\nb\r\n'),
+        ("ids", "\n\nname,id\nx,a\n\ny,b\n"),
     ],
 )
 def test_ids_come_from_any_form(tmp_path: Path, name: str, text: str) -> None:
     """Plain lines, CSV and JSON lines give the same ids, with or without a suffix or mark."""
     source = written(tmp_path, name, text)
     assert list(read_ids((), source, ("user_id", "id"))) == ["a", "b"]
+
+
+def test_a_comma_without_headings_is_refused(tmp_path: Path) -> None:
+    """Lines of cells whose ids nobody can tell are no ids, not even the first of them."""
+    with pytest.raises(Failure, match="ids: no user_id or id among the headings"):
+        list(read_ids((), written(tmp_path, "ids", "a,Kim\nb,Lee\n"), ("user_id", "id")))
 
 
 @pytest.mark.parametrize(("ids", "source"), [((), None), (("a",), Path("f"))])

@@ -141,16 +141,38 @@ def test_nobody_can_be_asked_without_a_terminal(
     assert ncloudchat_emulator.stats.requests == 0
 
 
+GUIDE = PAGE.with_name("migration.md").read_text()
+ADDING = re.findall(r"^\$ ncloudchat (profile add .+)$", GUIDE, re.MULTILINE)
+"""How the guide keeps the two projects."""
+
+
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        (["profile", "add", "work", "--project-id", "p"], {}),
+        *((line.split(), {"Project id: ": " p \n"}) for line in ADDING),
+    ],
+)
 def test_a_key_is_asked_for_and_not_shown(
-    command: Sequence[str], environment: Mapping[str, str], tmp_path: Path
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    tmp_path: Path,
+    words: list[str],
+    typed: dict[str, str],
 ) -> None:
-    """The prompt for a key echoes nothing."""
-    words = ["profile", "add", "work", "--project-id", "p"]
-    typed = {"API key: ": "typed-key\n"}
-    code, screen = at_a_terminal(command, words, environment, typed)
+    """A terminal is asked for what was not given, and the prompt for the key echoes nothing."""
+    asked = {**typed, "API key: ": "typed-key\n"}
+    code, screen = at_a_terminal(command, words, environment, asked)
     assert code == 0
+    assert ("Project id: " in screen) is bool(typed)
     assert "typed-key" not in screen
-    assert "typed-key" in (tmp_path / "profiles.json").read_text()
+    kept = msgspec.json.decode((tmp_path / "profiles.json").read_bytes())["profiles"]
+    assert kept == {words[2]: {"project_id": "p", "api_key": "typed-key"}}
+
+
+def test_the_guide_keeps_two_projects() -> None:
+    """The commands that the guide begins with are the ones tested here."""
+    assert ADDING == ["profile add old", "profile add new"]
 
 
 def test_a_terminal_gets_a_bar(

@@ -77,6 +77,19 @@ def test_profiles_are_chosen_in_order(
     assert cli("profile", "use", "none").code == 2
 
 
+def test_a_project_may_come_from_the_environment(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal NCLOUDCHAT_PROJECT_ID names the project; else it must be given."""
+    assert cli("profile", "add", "one", stdin="key-1").code == 0
+    assert cli("profile", "list").rows[0]["project_id"] == ncloudchat_emulator.project_id
+    monkeypatch.setenv("NCLOUDCHAT_PROJECT_ID", " ")
+    done = cli("profile", "add", "two", stdin="key-1")
+    assert done.code == 2
+    assert "Give --project-id, or set NCLOUDCHAT_PROJECT_ID" in done.err
+    assert len(cli("profile", "list").rows) == 1
+
+
 @pytest.mark.parametrize("key", ["", " ", "ключ", "a\x07b"])
 def test_an_unusable_key_is_not_kept(cli: Cli, tmp_path: Path, key: str) -> None:
     """A key that no header can carry is refused at once, and is not repeated."""

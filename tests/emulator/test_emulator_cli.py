@@ -18,7 +18,7 @@ from tests.emulator.raw import Api
         ({"set_": ("list_lag_s=soon",)}, "list_lag_s"),
         ({"messages": 5}, "at least one channel"),
         ({"port": 70_000}, "no port"),
-        ({"host": "0.0.0.0"}, "allow_remote"),
+        ({"host": "0.0.0.0"}, "say --allow-remote"),
         ({"data": Path("/nowhere/at/all.sqlite")}, "Cannot keep rows"),
         ({"host": "192.0.2.1", "allow_remote": True}, "cannot listen at 192.0.2.1"),
     ],

@@ -1,6 +1,7 @@
 """An import that is asked to stop ends in order, and the next one goes on with its template."""
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -84,6 +85,38 @@ async def test_a_stopped_import_says_what_is_left(
     assert {one.name.rpartition("-")[2] for one in journals} == {"1", "lock"}
     last = await import_project(new_chat, archive)
     assert (last.resumed, last.messages_sent, last.messages_left) == (True, 40, 0)
+
+
+@pytest.mark.parametrize("stage", ["channels", "friends", "messages", "settings"])
+async def test_a_forecast_counts_what_a_stopped_import_left(
+    chat: Client, other: Emulator, new_chat: Client, archive: Path, stage: str
+) -> None:
+    """What was done is not forecast again: what the next import sends is, and nothing else."""
+    pairs = [("kim-1", "lee-1"), ("lee-1", "kim-1")]
+    stop = Stop()
+
+    def tell(reached: Progress) -> None:
+        if (reached.stage, reached.done) == (stage, 10 if stage == "messages" else 1):
+            stop.ask()
+
+    await import_project(new_chat, archive, friends=pairs, stop=stop, on_progress=tell)
+    await chat.messages.send("c-1", "news")
+    await export_project(chat, archive)
+    before = Counter(other.stats.by_operation)
+    forecast = await forecast_import(new_chat, archive, friends=pairs)
+    assert forecast.problems == []
+    assert forecast.messages == 41 - before["sendMessage"]
+    assert forecast.friends == 2 - before["requestFriend"]
+    await import_project(new_chat, archive, friends=pairs)
+    changed = {
+        name: count - before[name]
+        for name, count in other.stats.by_operation.items()
+        if not name.startswith(("list", "get"))
+    }
+    assert changed["sendMessage"] == forecast.messages
+    assert sum(changed.values()) == forecast.requests
+    last = await forecast_import(new_chat, archive, friends=pairs)
+    assert (last.messages, last.longest_channel, last.requests) == (0, 0, 0)
 
 
 async def test_an_import_asked_before_it_began_does_nothing(
