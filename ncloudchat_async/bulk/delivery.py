@@ -8,9 +8,10 @@ from typing import Literal, get_args
 import anyio
 import msgspec
 
-from ncloudchat_async.bulk.fanout import Run, Take
+from ncloudchat_async.bulk.fanout import Run
 from ncloudchat_async.bulk.lanes import Lanes
 from ncloudchat_async.bulk.reconcile import Listed
+from ncloudchat_async.bulk.source import Source, Take
 from ncloudchat_async.checks import check_flag, check_number, check_text, check_whole
 from ncloudchat_async.errors import Applied, ConfigError, NcloudChatError
 
@@ -163,15 +164,22 @@ class Job(Run[Delivery, Outcome]):
     cancels what is in flight; those messages may arrive all the same.
     """
 
-    def __init__(self, send: SendOne, take: Take[Delivery], rules: Rules) -> None:
+    def __init__(
+        self,
+        send: SendOne,
+        source: Source[Delivery],
+        rules: Rules,
+        *,
+        take: Take[Delivery] | None = None,
+    ) -> None:
         self._lanes: Lanes[Delivery] | None = None
         if rules.ordered:
             # What waits in a lane costs one delivery; 16 for each call in flight keep the
             # others busy unless the input stays with one channel for longer than that.
             room = 16 * rules.max_in_flight
-            self._lanes = Lanes(take, lambda item: item.channel_id, room=room)
+            self._lanes = Lanes(take or source.take, lambda item: item.channel_id, room=room)
             take = self._lanes.take
-        super().__init__(take, self._deliver, max_in_flight=rules.max_in_flight)
+        super().__init__(source, self._deliver, max_in_flight=rules.max_in_flight, take=take)
         self._send = send
         self._rules = rules
         self._counts: dict[Status, int] = {"sent": 0, "failed": 0, "unknown": 0, "skipped": 0}
@@ -193,8 +201,11 @@ class Job(Run[Delivery, Outcome]):
         if self._lanes is not None:
             self._lanes.close()
             for item in self._lanes.drain():
-                self._counts["skipped"] += 1
-                self._hand_out(Outcome(item.ref, item.channel_id, "skipped", None, None, 0))
+                self._pass_by(item)
+
+    def _pass_by(self, item: Delivery) -> None:
+        self._counts["skipped"] += 1
+        self._hand_out(Outcome(item.ref, item.channel_id, "skipped", None, None, 0))
 
     def _finish(self) -> None:
         self._ended = self._rules.clock()

@@ -5,38 +5,25 @@ what a call does. A worker that finds no room for its result reads no further, s
 is never more than `max_in_flight` calls and as many unread results ahead of its reader.
 """
 
-import itertools
-from asyncio import CancelledError, Future, Lock, Queue, get_running_loop, wait
+from asyncio import CancelledError, Future, Queue, get_running_loop, wait
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from ncloudchat_async.checks import check_callable, check_type, check_whole
+from ncloudchat_async.bulk.source import END, End, Source, Take
+from ncloudchat_async.checks import check_callable, check_whole
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 
-__all__ = ["END", "End", "Result", "Run", "Take", "run_many", "take_from"]
+__all__ = ["Result", "Run", "run_many", "wake"]
 
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 OutT = TypeVar("OutT")
-
-
-class End(Enum):
-    """The end of an input, which may itself hold None."""
-
-    END = "end"
-
-
-END: Final = End.END
-
-Take = Callable[[], Awaitable[ItemT | End]]
-"""Give the next item, or `END`, then and ever after. Several workers call it at once."""
 
 
 class Run(Generic[ItemT, OutT]):
@@ -46,18 +33,20 @@ class Run(Generic[ItemT, OutT]):
     block early cancels the calls in flight and waits for them, so nothing is left behind.
     An error of the input ends the job in order: no further item is read, the calls in flight
     finish and their results come out, then the error is raised. Any other error cancels the
-    job and is raised as it is, not in an `ExceptionGroup`.
+    job and is raised as it is, not in an `ExceptionGroup`; a note on it counts further ones.
     """
 
     def __init__(
         self,
-        take: Take[ItemT],
+        source: Source[ItemT],
         step: Callable[[ItemT], Awaitable[OutT | None]],
         *,
         max_in_flight: int,
+        take: Take[ItemT] | None = None,
     ) -> None:
         check_whole("max_in_flight", max_in_flight, 1)
-        self._take = take
+        self._source = source
+        self._take = take or source.take
         self._step = step
         self._limit = max_in_flight
         self._ready: deque[OutT] = deque()
@@ -102,7 +91,7 @@ class Run(Generic[ItemT, OutT]):
         except BaseExceptionGroup as group:
             first, *others = group.exceptions
             if others:
-                raise
+                first.add_note(f"{len(others)} more calls failed at the same time")
             raise first from first.__cause__
         return None
 
@@ -136,8 +125,12 @@ class Run(Generic[ItemT, OutT]):
         return self._ready.popleft()
 
     def stop(self) -> None:
-        """Read no further item; the calls in flight finish and their results come out."""
+        """Read no further item; the calls in flight finish and their results come out.
+
+        An async input that is waited for is cancelled.
+        """
         self._stopped = True
+        self._source.stop()
 
     def _fail(self, error: Exception) -> None:
         """Stop, and raise `error` once the results of what is in flight are read."""
@@ -182,6 +175,9 @@ class Run(Generic[ItemT, OutT]):
                 break
             if item is END:
                 break
+            if self._source.stopped:
+                self._pass_by(item)
+                break
             if first:
                 # Workers start one by one, so that three items do not cost 64 tasks.
                 self._hire()
@@ -201,12 +197,18 @@ class Run(Generic[ItemT, OutT]):
         if self._reader is not None:
             wake(self._reader)
 
+    def _pass_by(self, item: ItemT) -> None:
+        """Do nothing for an item that came when the job was stopped already."""
+
     async def _room(self) -> None:
         """Wait until the reader has taken enough results."""
         while len(self._ready) > self._limit:
             room: Future[None] = get_running_loop().create_future()
             self._blocked.append(room)
             await room
+        # There may be fewer results left to wake the others than there are others.
+        if self._blocked:
+            wake(self._blocked.popleft())
 
 
 class Hosted(AsyncIterator[OutT]):
@@ -244,8 +246,9 @@ class Hosted(AsyncIterator[OutT]):
         """Cancel the calls in flight and wait for their end."""
         self._host.cancel()
         await wait((self._host,))
-        self._results = Queue()
-        self._results.put_nowait(END)
+        while not self._results.empty():
+            self._results.get_nowait()
+        self._results.put_nowait(END)  # into the same queue: another task may wait there
 
     def __del__(self) -> None:
         if not self._host.done() and not self._loop.is_closed():
@@ -268,49 +271,6 @@ def wake(future: Future[None]) -> None:
     """Let whoever waits for `future` go on; a waiter that was cancelled is passed over."""
     if not future.done():
         future.set_result(None)
-
-
-def take_from(
-    items: Iterable[ItemT] | AsyncIterable[ItemT],
-    *,
-    name: str = "items",
-    check: Callable[[ItemT, int], ItemT] | None = None,
-) -> Take[ItemT]:
-    """Make a `Take` of any iterable; an async one is asked by one worker at a time.
-
-    Args:
-        items: The input.
-        name: What it is called, for the error.
-        check: Returns an item, whose number from 0 it is told, or raises what is wrong
-            with it.
-
-    Raises:
-        ConfigError: It cannot be iterated over.
-    """
-    if isinstance(items, AsyncIterable):
-        return _take_in_turn(items, check)
-    check_type(name, items, Iterable, "an iterable or an async iterable")
-    iterator = iter(items) if check is None else map(check, items, itertools.count())
-
-    async def take() -> ItemT | End:
-        return next(iterator, END)
-
-    return take
-
-
-def _take_in_turn(
-    items: AsyncIterable[ItemT], check: Callable[[ItemT, int], ItemT] | None
-) -> Take[ItemT]:
-    iterator = aiter(items)
-    turn = Lock()  # not anyio's: it costs 6 us where this one costs 0.3
-    numbers = itertools.count()
-
-    async def take() -> ItemT | End:
-        async with turn:
-            item = await anext(iterator, END)
-            return item if check is None or item is END else check(item, next(numbers))
-
-    return take
 
 
 class Result(msgspec.Struct, Generic[ItemT, ValueT], frozen=True):
@@ -342,8 +302,8 @@ def run_many(
     Args:
         function: Called once per item.
         items: Any iterable or async iterable; it may be endless. It is read no more than
-            `max_in_flight` items ahead of the results that were taken, and never by two
-            tasks at once.
+            twice `max_in_flight` items ahead of the results that were taken, and never by
+            two tasks at once.
         max_in_flight: Calls at the same time; 64 is what a client's quota allows by default.
         catch: Errors that are the result of their item. Any other one ends the job.
 
@@ -370,4 +330,4 @@ def run_many(
             "make it `async def`, or return what it calls without `await`"
         )
 
-    return Run(take_from(items), call, max_in_flight=max_in_flight)
+    return Run(Source(items), call, max_in_flight=max_in_flight)

@@ -15,9 +15,9 @@ from typing import Literal, Self
 import anyio
 
 from ncloudchat_async.bulk.delivery import VERDICTS, Delivery, Job, Outcome, Rules, SendOne
-from ncloudchat_async.bulk.fanout import END, End, Take
 from ncloudchat_async.bulk.reconcile import Listed, ListNewest
 from ncloudchat_async.bulk.settle import Answer, Knowledge, Settler, doubtful
+from ncloudchat_async.bulk.source import END, End, Source
 from ncloudchat_async.errors import JournalError, JournalMismatchError, NcloudChatError
 from ncloudchat_async.journal.commits import Journal
 from ncloudchat_async.journal.view import Entry
@@ -46,15 +46,15 @@ class JournaledJob(Job):
         self,
         send: SendOne,
         list_newest: ListNewest[Listed],
-        take: Take[Delivery] | None,
+        source: Source[Delivery] | None,
         rules: Rules,
         *,
         opening: Callable[[], JournalWriter],
         plan_first: bool = False,
     ) -> None:
-        super().__init__(send, self._next, rules)
+        super().__init__(send, source or Source(()), rules, take=self._next)
         self._list_newest = list_newest
-        self._input = take
+        self._given = source is not None
         self._opening = opening
         self._plan_first = plan_first
         self._complete = False
@@ -145,8 +145,8 @@ class JournaledJob(Job):
         """Take up what the journal holds, after comparing it with the input."""
         status = await self._journal.call(JournalWriter.status)
         self._complete = status.complete
-        if self._input is not None:
-            await self._compare(self._input, status.total)
+        if self._given:
+            await self._compare(status.total)
         elif not status.complete:
             raise JournalMismatchError("the journal lacks a part of the input: hand it in again")
         self._total = status.total
@@ -156,13 +156,15 @@ class JournaledJob(Job):
         if status.total:
             await self._take_up()
 
-    async def _compare(self, take: Take[Delivery], total: int) -> None:
+    async def _compare(self, total: int) -> None:
         """Refuse an input that does not begin as the recorded one; tell what was sent of it."""
         seq = 0
         while seq < total and not self._stopped:
             page = await self._journal.call(partial(JournalWriter.recorded, first=seq, limit=_PAGE))
             for channel_id, content, ref, state, message_id, attempts in page:
-                item = await take()
+                item = await self._source.take()
+                if self._source.stopped:
+                    return
                 if item is END:
                     raise JournalMismatchError(
                         f"the input ends after {seq} deliveries, the journal has {total}"
@@ -176,7 +178,9 @@ class JournaledJob(Job):
                 if state == "sent":
                     self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
             await self._room()
-        if self._complete and not self._stopped and await take() is not END:
+        if not self._complete or self._stopped:
+            return
+        if await self._source.take() is not END:
             raise JournalMismatchError(f"the input goes on after the {total} in the journal")
 
     async def _plan_all(self) -> None:
@@ -248,12 +252,13 @@ class JournaledJob(Job):
 
     async def _read(self) -> Planned | End:
         """Read one delivery of the input and plan it."""
-        if self._input is None or self._complete:
+        if not self._given or self._complete:
             return END
-        item = await self._input()
+        item = await self._source.take()
         if item is END:
-            self._complete = True
-            self._journal.learn(complete=True)
+            if not self._stopped:  # else there may be more, for another run
+                self._complete = True
+                self._journal.learn(complete=True)
             return END
         planned = Planned(item.channel_id, item.content, item.ref, self._total)
         self._total += 1

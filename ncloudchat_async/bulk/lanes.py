@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from ncloudchat_async.bulk.fanout import END, End, Take, wake
+from ncloudchat_async.bulk.fanout import wake
+from ncloudchat_async.bulk.source import END, End, Take
 
 __all__ = ["Lanes"]
 
@@ -49,7 +50,7 @@ class Lanes(Generic[ItemT]):
                 self.close()
                 continue
             lane = self._lanes.get(self._channel_of(item))
-            if lane is None:
+            if lane is None or self._closed:  # nobody would drain it any more
                 self._lanes[self._channel_of(item)] = deque()
                 return item
             lane.append(item)

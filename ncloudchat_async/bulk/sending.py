@@ -21,9 +21,9 @@ from ncloudchat_async.bulk.delivery import (
     check_delivery,
     check_storable,
 )
-from ncloudchat_async.bulk.fanout import take_from
 from ncloudchat_async.bulk.journaled import JournaledJob
 from ncloudchat_async.bulk.reconcile import Listed, ListNewest
+from ncloudchat_async.bulk.source import Source
 from ncloudchat_async.checks import check_flag, check_text, check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.journal.view import Binding
@@ -122,11 +122,11 @@ def send_many(
         # All at once, while nothing is sent: 0.1 us each.
         for number, item in enumerate(deliveries):
             check(item, number)
-    take = None
+    source = None
     if deliveries is not None:
-        take = take_from(deliveries, name="deliveries", check=check)
-    if take is not None and journal is None and rules.mode != "reconcile":
-        return Job(send, take, rules)
+        source = Source(deliveries, name="deliveries", check=check)
+    if source is not None and journal is None and rules.mode != "reconcile":
+        return Job(send, source, rules)
     opening = partial(
         JournalWriter.open,
         journal,
@@ -134,4 +134,4 @@ def send_many(
         created_ms=round(now() * 1000),
         connect=connect,
     )
-    return JournaledJob(send, list_newest, take, rules, opening=opening, plan_first=plan_first)
+    return JournaledJob(send, list_newest, source, rules, opening=opening, plan_first=plan_first)

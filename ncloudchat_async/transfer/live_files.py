@@ -9,7 +9,8 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final
 
-from ncloudchat_async.bulk.fanout import Run, take_from
+from ncloudchat_async.bulk.fanout import Run
+from ncloudchat_async.bulk.source import Source
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.models import Channel, Message
@@ -123,7 +124,7 @@ class LiveFiles(Run[Channel, FoundFile]):
     def __init__(
         self, chat: Client, wanted: _Wanted, *, limit: int | None, max_in_flight: int
     ) -> None:
-        super().__init__(take_from(self._channels()), self._read, max_in_flight=max_in_flight)
+        super().__init__(Source(self._channels()), self._read, max_in_flight=max_in_flight)
         self.failures: list[Failure] = []
         """Channels that could not be read, while the others were."""
         self._chat = chat

@@ -1,7 +1,9 @@
 """Deliveries without a journal: statuses, repeats, order, limits."""
 
+import asyncio
+import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
@@ -166,6 +168,34 @@ async def test_fail_fast_stops_at_the_first_failure() -> None:
         platform.send, platform.newest, deliveries(1000), fail_fast=True, max_in_flight=1
     ) as job:
         assert [outcome.status async for outcome in job] == ["failed"]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_what_comes_after_stop_is_skipped(ordered: bool) -> None:
+    """An input that gives a delivery when it is told to end has it named, and not sent."""
+    platform = Platform()
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> AsyncIterator[Delivery]:
+        yield Delivery("c", "first")
+        with contextlib.suppress(asyncio.CancelledError):
+            await anyio.sleep_forever()
+        yield Delivery("c", "second")
+
+    async def send(channel_id: str, content: str) -> Row:
+        begun.set()
+        await go.wait()
+        return await platform.send(channel_id, content)
+
+    async with send_many(send, platform.newest, stubborn(), ordered=ordered) as job:
+        await begun.wait()
+        await turns()
+        job.stop()
+        go.set()
+        with anyio.fail_after(5):
+            statuses = [outcome.status async for outcome in job]
+    assert sorted(statuses) == ["sent", "skipped"]
+    assert job.report.skipped == 1
 
 
 async def test_report_has_totals_and_rate() -> None:

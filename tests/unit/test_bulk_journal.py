@@ -299,6 +299,36 @@ async def test_async_input_is_read_one_by_one(path: Path) -> None:
     assert statuses(outcomes) == {"sent": 10}
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_a_job_stopped_while_its_input_is_idle_goes_on_later(
+    path: Path, ordered: bool
+) -> None:
+    """Stopping does not wait for the input, nor take what it gave so far for all of it."""
+    platform = Platform()
+    given = list(texts(20))
+
+    async def idle(after: int) -> AsyncIterator[Delivery]:
+        for delivery in given[:after]:
+            yield delivery
+        await anyio.sleep_forever()
+
+    async with platform.job(idle(10), journal=path, ordered=ordered) as job:
+        for _ in range(10):
+            await anext(job)
+        job.stop()
+        with anyio.fail_after(5):
+            assert [outcome async for outcome in job] == []
+    async with platform.job(idle(5), journal=path, ordered=ordered) as job:
+        for _ in range(5):
+            assert (await anext(job)).status == "skipped"
+        job.stop()  # while the input is compared with the journal
+        with anyio.fail_after(5):
+            assert [outcome async for outcome in job] == []
+    async with platform.job(given, journal=path, ordered=ordered) as job:
+        assert statuses([outcome async for outcome in job]) == {"skipped": 10, "sent": 10}
+    assert set(platform.copies().values()) == {1}
+
+
 async def test_refusals_stay_and_outages_are_tried_again(path: Path) -> None:
     """A resumed job sends again what failed for no fault of the message, and tells the rest."""
     platform = Platform()

@@ -1,14 +1,17 @@
 """The bounded fan-out: how far it reads, what it yields, what it leaves behind."""
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
 from ncloudchat_async.bulk.fanout import Hosted, Result, Run, run_many
+from ncloudchat_async.bulk.source import Source
 from ncloudchat_async.errors import ConfigError, NcloudChatError, NotSentError
 from tests.unit.bulk_fakes import turns
 
@@ -75,6 +78,26 @@ async def test_a_foreign_error_ends_the_job_as_it_is() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await drain(run_many(divide, [3, 2, 1, 0]))
+
+
+async def test_errors_at_the_same_moment_come_as_one() -> None:
+    """The first foreign error is raised as it is, and tells how many came with it."""
+    go = asyncio.Event()
+
+    async def fail(item: int) -> None:
+        await go.wait()
+        raise ValueError(item)
+
+    async def read() -> None:
+        async with run_many(fail, [1, 2, 3]) as run:
+            await turns()
+            go.set()
+            await anext(run)
+
+    with pytest.raises(ValueError, match="1") as caught:
+        await read()
+    assert caught.value.args == (1,)
+    assert caught.value.__notes__ == ["2 more calls failed at the same time"]
 
 
 async def test_foreign_errors_can_be_caught() -> None:
@@ -206,6 +229,17 @@ async def test_leaving_a_run_that_was_not_entered_leaves_nothing(how: str) -> No
     assert asyncio.all_tasks() == before
 
 
+async def test_closing_its_results_ends_who_waits_for_them() -> None:
+    """A task that waits for the next result hears that there is none."""
+    results = aiter(run_many(asyncio.sleep, [60]))
+    assert isinstance(results, Hosted)
+    waiting = asyncio.ensure_future(anext(results, None))
+    await turns()
+    await results.aclose()
+    with anyio.fail_after(5):
+        assert await waiting is None
+
+
 async def test_an_error_of_the_block_passes_unchanged() -> None:
     """What the block raises comes out as it is, after the calls were cancelled."""
     with pytest.raises(KeyError, match="mine"):
@@ -243,6 +277,70 @@ async def test_stop_reads_no_further() -> None:
         run.stop()
         rest = [result async for result in run]
     assert len(rest) <= 2 * 3
+
+
+async def test_stop_ends_the_wait_for_the_input() -> None:
+    """An input that is idle when the job is stopped is cancelled, not waited for."""
+    ended = asyncio.Event()
+
+    async def idle() -> AsyncIterator[int]:
+        try:
+            yield 0
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with run_many(double, idle()) as run:
+        assert (await anext(run)).item == 0
+        run.stop()
+        with anyio.fail_after(5):
+            assert [result.item async for result in run] == []
+    assert ended.is_set()
+
+
+async def test_no_call_begins_after_stop() -> None:
+    """Workers that wait for an async input, or are given an item by it, begin nothing."""
+    begun: list[int] = []
+
+    async def stubborn() -> AsyncIterator[int]:
+        yield 0
+        with contextlib.suppress(asyncio.CancelledError):
+            await anyio.sleep_forever()
+        yield 1
+        yield 2
+
+    async def note(item: int) -> int:
+        begun.append(item)
+        return await double(item)
+
+    async with run_many(note, stubborn()) as run:
+        await anext(run)
+        await turns()
+        run.stop()
+        assert [result.item async for result in run] == []
+    assert begun == [0]
+
+
+async def test_results_of_parts_and_workers_all_come_out() -> None:
+    """Whoever waits for room gets it, also when fewer results are left than wait for room."""
+
+    class Parted(Run[int, int]):
+        async def _begin(self) -> None:
+            for number in range(12):
+                self._start(partial(self._part, -number))
+            await super()._begin()
+
+        async def _part(self, number: int) -> None:
+            self._hand_out(number)
+            await self._room()
+
+    async with Parted(Source(range(4)), double, max_in_flight=2) as run:
+        outs = []
+        with anyio.fail_after(5):
+            async for out in run:
+                outs.append(out)
+                await turns()
+    assert sorted(outs) == [*range(-11, 1), 0, 2, 4, 6]
 
 
 async def test_misuse_is_named() -> None:
