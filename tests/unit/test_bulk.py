@@ -88,6 +88,15 @@ async def test_at_least_once_gives_up_and_says_unknown() -> None:
     assert (outcome.status, outcome.attempts, len(platform.calls)) == ("unknown", 10, 10)
 
 
+async def test_at_least_once_refused_after_a_doubt_is_unknown() -> None:
+    """A refusal speaks of the last send; an earlier one may have arrived all the same."""
+    fates = iter(["lost", "refused"])
+    platform = Platform(fate=lambda _channel, _content: next(fates))
+    (outcome,) = await platform.run(deliveries(1), mode="at_least_once")
+    assert (outcome.status, outcome.attempts, len(platform.rows)) == ("unknown", 2, 1)
+    assert isinstance(outcome.error, OutcomeUnknownError)
+
+
 async def test_an_answer_that_cannot_be_read_still_means_sent() -> None:
     """An error that says the call was applied makes the delivery sent, without an id."""
 

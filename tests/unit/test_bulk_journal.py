@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from ncloudchat_async.bulk import Delivery, Outcome, send_many
+from ncloudchat_async.bulk import Delivery, Outcome, journaled, send_many
 from ncloudchat_async.errors import (
     BadRequestError,
     ConfigError,
@@ -19,6 +19,8 @@ from ncloudchat_async.errors import (
     NotSentError,
 )
 from ncloudchat_async.journal import JournalView
+from ncloudchat_async.journal.view import Binding
+from ncloudchat_async.journal.writer import JournalWriter
 from tests.unit.bulk_fakes import Platform, Row, always, drawn, judge, texts
 
 
@@ -188,6 +190,50 @@ async def test_at_least_once_repeats_what_was_on_its_way(path: Path) -> None:
     await platform.run(deliveries, journal=path, mode="at_least_once")
     assert states(path) == {"sent": 100}
     assert len(platform.calls) > 100
+
+
+@pytest.mark.parametrize("end", ["unknown", "sending"])
+async def test_a_repetition_that_is_refused_is_unknown(path: Path, end: str) -> None:
+    """What an earlier run left in doubt is not failed because this run was refused."""
+    platform = Platform(fate=always("lost"))
+    await platform.run(texts(3), journal=path, mode="at_most_once")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE delivery SET state = ?", (end,))
+    db.close()
+    platform.fate = always("refused")
+    outcomes = await platform.run(texts(3), journal=path, mode="at_least_once")
+    assert statuses(outcomes) == states(path) == {"unknown": 3}
+    platform.fate = always("ok")
+    outcomes = await platform.run(texts(3), journal=path)
+    assert (statuses(outcomes), len(platform.rows)) == ({"sent": 3}, 3)
+
+
+async def test_a_repetition_that_was_not_begun_is_looked_for(path: Path) -> None:
+    """A job that was to repeat its doubts, and did not, may still go on by looking."""
+    platform = Platform(fate=always("lost"))
+    await platform.run(texts(3), journal=path, mode="at_most_once")
+    writer = JournalWriter.open(path, Binding("", ""), created_ms=0)
+    writer.recover(repeat=True)
+    writer.close()
+    assert states(path) == {"planned": 3}
+    outcomes = await platform.run(texts(3), journal=path)
+    assert (statuses(outcomes), len(platform.rows)) == ({"sent": 3}, 3)
+
+
+async def test_order_is_kept_however_many_are_in_doubt(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every channel with a doubt waits for it, also beyond the first page of them."""
+    monkeypatch.setattr(journaled, "_PAGE", 2)
+    platform = Platform(fate=always("dropped"))
+    deliveries = list(texts(10, channels=5))
+    first = {"mode": "at_most_once", "max_failures": 5, "max_in_flight": 1}
+    await platform.run(deliveries, journal=path, **first)
+    platform.fate = always("ok")
+    await platform.run(deliveries, journal=path, ordered=True)
+    said = [int(row.content.removeprefix("text ")) for row in platform.rows]
+    assert sorted(said) == list(range(10))
+    assert all(said.index(first) < said.index(first + 5) for first in range(5))
 
 
 async def test_another_input_is_refused_before_anything_is_sent(path: Path) -> None:

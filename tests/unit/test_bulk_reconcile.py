@@ -7,9 +7,9 @@ import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery
-from ncloudchat_async.bulk.settle import Gate
+from ncloudchat_async.bulk.settle import Gate, Knowledge
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
-from tests.unit.bulk_fakes import Platform, always, drawn, judge, texts, turns
+from tests.unit.bulk_fakes import Person, Platform, Row, always, drawn, judge, texts, turns
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -146,6 +146,50 @@ async def test_the_server_clock_is_measured() -> None:
         outcomes = await platform.run(texts(50, different=2), mode="reconcile")
         assert {outcome.status for outcome in outcomes} == {"sent"}
         assert len(platform.calls) == 50
+
+
+async def test_an_older_equal_text_is_not_taken_for_a_lost_one() -> None:
+    """A campaign repeated during an outage is in doubt, not said to be sent."""
+    platform = Platform()
+    await platform.run(texts(20), mode="reconcile")
+    platform.time.seconds += 1.0
+    platform.fate = always("dropped")
+    outcomes = await platform.run(texts(20), mode="reconcile")
+    assert {outcome.status for outcome in outcomes} == {"unknown"}
+    assert len(platform.calls) == 40
+
+
+@pytest.mark.parametrize("step_s", [-60.0, 5.0])
+async def test_a_clock_that_is_set_makes_no_duplicates(step_s: float) -> None:
+    """The slower of two clocks counts, whichever of them stored a message."""
+    platform = Platform(skew_s=max(0.0, -step_s))
+
+    def fate(_channel: str, content: str) -> str:
+        number = int(content.removeprefix("text "))
+        if number == 100:
+            platform.skew_s += step_s
+        return "lost" if number % 4 == 3 else "ok"
+
+    platform.fate = fate
+    outcomes = await platform.run(texts(200), mode="reconcile", max_in_flight=1)
+    assert {outcome.status for outcome in outcomes} == {"sent"}
+    assert set(platform.copies().values()) == {1}
+
+
+def test_the_skew_is_the_least_that_a_quick_answer_showed() -> None:
+    """A slow answer tells little, and is forgotten when a quick one has come."""
+
+    def learnt(*answers: tuple[int, int]) -> int | None:
+        knowledge = Knowledge(None, None)
+        for stored, took in answers:
+            row = Row("m", "c", "", Person("admin"), str(stored), Person("admin"), 0.0)
+            knowledge.learn(row, 0, took)
+        return knowledge.skew_ms
+
+    assert learnt((50_000, 30_000)) == 20_000
+    assert learnt((50_000, 30_000), (50_000, 40_000)) == 20_000
+    assert learnt((50_000, 30_000), (50_000, 900), (50_000, 40_000)) == 49_100
+    assert learnt((50_000, 900), (44_000, 500), (60_000, 100)) == 43_500
 
 
 @pytest.mark.parametrize("channels", [1, 5])

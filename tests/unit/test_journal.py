@@ -279,3 +279,41 @@ async def test_a_cancelled_commit_is_finished_and_written_once(path: Path) -> No
     await journal.close()
     with JournalView(path) as view:
         assert view.status().planned == 2
+
+
+async def test_a_cancelled_commit_is_told_to_those_who_wait_for_it(path: Path) -> None:
+    """An intent that is durable lets its message go, whoever gave up meanwhile."""
+    journal = await Journal.open(lambda: opened(path))
+    journal.plan(0, "c", "text", None)
+    intent = asyncio.ensure_future(journal.intend(0, 5))
+    await turns(2)
+    flush = asyncio.ensure_future(journal.flush())
+    await turns(2)
+    flush.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flush
+    with anyio.fail_after(5):
+        await intent
+    await journal.close()
+
+
+async def test_a_cancelled_commit_that_fails_is_kept(path: Path) -> None:
+    """Whoever waits hears of the failure, and what was noted is written by the next try."""
+    full = iter([True])
+
+    class Full(JournalWriter):
+        def write(self, batch: Batch) -> None:
+            if next(full, False):
+                raise JournalError("the disk is full")
+            super().write(batch)
+
+    journal = await Journal.open(lambda: Full.open(path, BINDING, created_ms=0))
+    journal.plan(0, "c", "text", None)
+    flush = asyncio.ensure_future(journal.flush())
+    await turns(2)
+    flush.cancel()
+    with pytest.raises(JournalError, match="full"):
+        await flush
+    await journal.close()
+    with JournalView(path) as view:
+        assert view.status().planned == 1
