@@ -25,9 +25,12 @@ from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask, Target
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
-__all__ = ["Carrier", "each_channel", "each_member", "look_around", "pair_state"]
+__all__ = ["Carrier", "Existing", "each_channel", "each_member", "look_around", "pair_state"]
 
 T = TypeVar("T")
+
+Existing = Literal["skip", "update"]
+"""What becomes of members that are there already."""
 
 _WINDOW = 4
 
@@ -80,7 +83,7 @@ class Carrier:
         self._report = course.report
         self._rows = 0
 
-    async def members(self, existing: Literal["skip", "update"], *, check_ids: bool) -> None:
+    async def members(self, existing: Existing, *, check_ids: bool) -> None:
         """Register the members that are not there."""
 
         async def carry(task: MemberTask) -> None:

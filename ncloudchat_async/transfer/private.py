@@ -44,6 +44,8 @@ def check_plain(path: PathLike) -> bool:
         return False
     except OSError as error:
         raise ArchiveError(f"{path} cannot be used: {error.strerror}") from error
+    except ValueError as error:  # half a character, or a zero byte
+        raise ArchiveError(f"{path!r} cannot be used: no file can have this name") from error
     if not stat.S_ISREG(mode):
         raise ArchiveError(f"{path} is not a plain file")
     return True

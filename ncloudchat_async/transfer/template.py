@@ -3,6 +3,7 @@
 from string import Formatter
 from typing import Final
 
+from ncloudchat_async.checks import check_unicode
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 
@@ -28,10 +29,11 @@ class Template:
     """A text with `{fields}`; braces that are meant are doubled.
 
     Raises:
-        ConfigError: It names an unknown field, or none that differs between messages.
+        ConfigError: It is no valid text, names an unknown field, or none at all.
     """
 
     def __init__(self, text: str) -> None:
+        check_unicode("template", text)
         try:
             parts = list(Formatter().parse(text))
         except ValueError as error:
