@@ -36,9 +36,9 @@ def check_type(name: str, value: object, kinds: type | tuple[type, ...], takes: 
         raise ConfigError(f"{name} takes {takes}, not {_shown(value)}")
 
 
-def check_callable(name: str, value: object, takes: str) -> None:
-    """Refuse what cannot be called; `takes` says in words what is wanted."""
-    if not callable(value):
+def check_callable(name: str, value: object, takes: str, *, optional: bool = False) -> None:
+    """Refuse what cannot be called, or None unless `optional`; `takes` says what is wanted."""
+    if not (callable(value) or (optional and value is None)):
         raise ConfigError(f"{name} takes {takes}, not {_shown(value)}")
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ncloudchat_async.checks import check_callable, check_flag, check_type, check_whole
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.paging import Pages
@@ -91,8 +92,10 @@ async def export_project(
             refused key. What was read is in the archive: call again.
     """
     check_border("since", since)
-    if max_in_flight < 1:
-        raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
+    check_flag("complete", complete)
+    check_whole("max_in_flight", max_in_flight, 1)
+    check_type("look_back", look_back, timedelta, "a timedelta, such as timedelta(hours=1)")
+    check_callable("on_progress", on_progress, "a function", optional=True)
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(

@@ -111,9 +111,8 @@ async def import_project(
     Rules(mode=mode, settle_s=settle_s)
     stop = Stop() if stop is None else stop
     check_type("stop", stop, Stop, "a Stop()")
-    for name, told in (("on_progress", on_progress), ("on_doubt", on_doubt)):
-        if told is not None:
-            check_callable(name, told, "a function")
+    check_callable("on_progress", on_progress, "a function", optional=True)
+    check_callable("on_doubt", on_doubt, "a function", optional=True)
     target = Target(chat.project_id, chat.base_url)
     wording = _wording(path, target, wishes)
     begun, calls = time.monotonic(), chat.stats.calls

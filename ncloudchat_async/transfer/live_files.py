@@ -11,8 +11,9 @@ from typing import Final
 
 from ncloudchat_async.bulk.fanout import Run
 from ncloudchat_async.bulk.source import Source
+from ncloudchat_async.checks import check_unicode, check_whole
 from ncloudchat_async.client import Client
-from ncloudchat_async.errors import ConfigError, NcloudChatError
+from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.models import Channel, Message
 from ncloudchat_async.transfer.archive import check_border, in_utc
 from ncloudchat_async.transfer.export import as_job
@@ -66,8 +67,9 @@ def live_files(
     """
     check_border("since", since)
     check_border("until", until)
-    if limit is not None and limit < 0:
-        raise ConfigError(f"limit must be 0 or more, not {limit!r}")
+    check_unicode("sender", sender, optional=True)
+    check_unicode("channel", channel, optional=True)
+    check_whole("limit", limit, 0, optional=True)
     return LiveFiles(
         as_job(chat),
         _Wanted(sender, channel, since, until),
@@ -100,7 +102,7 @@ class _Wanted:
         """Say whether nothing wanted comes after a message, newest first."""
         if self._since is None or sent_at is None:
             return False
-        return sent_at < self._since - _UNSORTED
+        return self._since - sent_at > _UNSORTED
 
     def has(self, message: Message, sent_at: datetime | None) -> bool:
         """Say whether a message has an attachment that is wanted."""

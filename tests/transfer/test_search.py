@@ -252,20 +252,46 @@ async def test_messages_are_counted_by_the_projects_day(
     assert live.days == stats.days
 
 
+BORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"since": datetime(2025, 7, 1)}, "since needs a time zone"),  # noqa: DTZ001 - the point
+    ({"since": "2025"}, "since takes an aware datetime"),
+    ({"until": 5}, "until takes an aware datetime"),
+    ({"limit": -1}, "limit must be a whole number, 0 or more, or None"),
+    ({"limit": 2.5}, "limit must be a whole number"),
+    ({"limit": True}, "limit must be a whole number"),
+    ({"sender": 5}, "sender must be a string"),
+    ({"channel": "\ud83d"}, "channel holds a lone surrogate"),
+]
+TEXT: list[tuple[dict[str, Any], str]] = [
+    ({"text": ""}, "text must not be empty"),
+    ({"text": 5}, "text must be a string"),
+    ({"text": "\ud83d"}, "text holds a lone surrogate"),
+    ({"files_only": 1}, "files_only must be True or False"),
+    ({"deleted": "no"}, "deleted must be True or False"),
+    ({"newest_first": None}, "newest_first must be True or False"),
+]
+
+
 @pytest.mark.parametrize(
-    "call",
-    [
-        lambda path: search(path, text=""),
-        lambda path: search(path, limit=-1),
-        lambda path: search(path, since=datetime(2025, 7, 1)),  # noqa: DTZ001 - the point
-    ],
+    ("call", "wrong", "words"),
+    [(call, *case) for call in (search, files, live_files) for case in BORDERS]
+    + [(search, *case) for case in TEXT]
+    + [(live_files, {"max_in_flight": "4"}, "max_in_flight must be a whole number")],
 )
 def test_a_condition_without_sense_is_refused_at_the_call(
-    path: Path, call: Callable[[Path], object]
+    path: Path, call: Callable[..., object], wrong: dict[str, Any], words: str
 ) -> None:
     """Misuse is told before anything is read."""
-    with pytest.raises(ConfigError):
-        call(path)
+    of = Client("project", "key", base_url="https://host") if call is live_files else path
+    with pytest.raises(ConfigError, match=words):
+        call(of, **wrong)
+
+
+async def test_borders_may_lie_anywhere(chat: Client, archive: Path) -> None:
+    """The first moment there is and the largest limit are borders like any other."""
+    first, most = datetime.min.replace(tzinfo=UTC), 10**20
+    assert len(list(search(archive, since=first, limit=most))) == len(TEXTS)
+    assert len(await found_live(chat, since=first, limit=most)) == 1
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "soon"])
