@@ -30,6 +30,7 @@ import anyio
 import msgspec
 
 from ncloudchat_async.errors import PagingError
+from ncloudchat_async.models.messages import UNSORTED_MS, sort_ms
 
 __all__ = [
     "Finding",
@@ -50,9 +51,6 @@ CLOCK_SLACK_S = 2.0
 UNMEASURED_SKEW_S = 300.0
 """How far a server's clock may be behind when no answer has told its time: five minutes
 are what Kerberos and most signed APIs tolerate."""
-
-_UNSORTED_MS = 1000
-"""The platform sorts by whole seconds: within one, rows come in any order."""
 
 MAX_READ = 50_000
 """Messages read back in one channel before giving up: 500 pages, half a minute."""
@@ -195,7 +193,7 @@ def match(
 
 def time_ms(row: Listed) -> int | None:
     """Give the server's time of a message, None if it does not tell."""
-    return int(row.sort_id) if row.sort_id and row.sort_id.isdecimal() else None
+    return sort_ms(row.sort_id)
 
 
 def _ours(row: Listed, sender_id: str | None) -> bool | None:
@@ -261,7 +259,7 @@ async def read_back(
     try:
         async for row in rows:
             when = time_ms(row)
-            if when is not None and when < floor - _UNSORTED_MS:
+            if when is not None and when < floor - UNSORTED_MS:
                 break
             count += 1
             if count > MAX_READ:

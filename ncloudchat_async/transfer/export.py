@@ -18,6 +18,7 @@ import msgspec
 from ncloudchat_async.checks import check_callable, check_flag, check_type, check_whole
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
+from ncloudchat_async.models.messages import UNSORTED_MS
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.transfer import checkpoints
 from ncloudchat_async.transfer.archive import check_border, now_ms
@@ -30,7 +31,7 @@ from ncloudchat_async.transfer.reports import (
     concerns_one,
     describe_error,
 )
-from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, UNSORTED_MS, Noun, RawRow
+from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, Noun, RawRow
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
 __all__ = ["as_job", "export_project"]

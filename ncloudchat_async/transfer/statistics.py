@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from ncloudchat_async.client import Client
-from ncloudchat_async.models import Message
 from ncloudchat_async.transfer.archive import reading
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.private import PathLike
+from ncloudchat_async.transfer.rows import sent_at
 
 __all__ = ["Day", "ProjectStats", "archive_stats", "live_stats"]
 
@@ -65,10 +65,10 @@ def archive_stats(path: PathLike, *, days: int | None = None) -> ProjectStats:
 
 
 def _days(db: sqlite3.Connection, days: int | None) -> tuple[Day, ...]:
-    # The date as it was sent, which is that of the project's time zone.
+    # The date as it is written, which is that of the project's time zone; as in `sent_at`.
     rows = db.execute(
-        "SELECT substr(coalesce(json_extract(raw, '$.sended_at'),"
-        " json_extract(raw, '$.created_at')), 1, 10) AS day, count(*) FROM messages"
+        "SELECT substr(coalesce(json_extract(raw, '$.created_at'),"
+        " json_extract(raw, '$.sended_at')), 1, 10) AS day, count(*) FROM messages"
         " WHERE gone_ms IS NULL GROUP BY day"
         " HAVING day GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]'"
         " ORDER BY day DESC LIMIT ?",
@@ -103,11 +103,11 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
 
     async def count(channel_id: str) -> None:
         async for message in job.messages.list(channel_id, sort="-created_at"):
-            sent_at = _sent_at(message)
-            if sent_at is not None and sent_at < since:
+            at = sent_at(message)
+            if at is not None and at < since:
                 return
-            if sent_at is not None:
-                counts[sent_at.date()] = counts.get(sent_at.date(), 0) + 1
+            if at is not None:
+                counts[at.date()] = counts.get(at.date(), 0) + 1
 
     if days > 0:
         ids = (channel.id async for channel in job.channels.list())
@@ -125,7 +125,3 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
         messages=None,
         days=tuple(Day(day, counts[day]) for day in sorted(counts)),
     )
-
-
-def _sent_at(message: Message) -> datetime | None:
-    return message.sent_at or message.created_at

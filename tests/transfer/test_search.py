@@ -1,7 +1,7 @@
 """What is searched for is found, in any script, and nothing else."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, AuthenticationError, ConfigError
 from ncloudchat_async.transfer import (
     FoundFile,
+    Template,
     archive_stats,
     export_project,
     files,
@@ -250,6 +251,28 @@ async def test_messages_are_counted_by_the_projects_day(
     live = await live_stats(chat, days=age.days + 1)
     assert (live.members, live.online, live.subscriptions) == (2, 1, 1)
     assert live.days == stats.days
+
+
+async def test_when_a_message_was_sent_is_told_alike(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """By the time that lists are sorted by, in an archive, live, in counts and in texts."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    created, sent = now - timedelta(days=1), now - timedelta(days=30)
+    emulator.add_rows("channels", [{"id": "c-1", "name": "c"}])
+    file = {"name": "a.txt", "url": "/a"}
+    times = {"created_at": created.isoformat(), "sended_at": sent.isoformat()}
+    message = {"channel_id": "c-1", "content": "", "attachment_filenames": file, **times}
+    emulator.add_rows("messages", [message])
+    await export_project(chat, path)
+    assert [one.sent_at for one in files(path)] == [created]
+    assert [one.sent_at for one in await found_live(chat)] == [created]
+    live = await live_stats(chat)
+    assert live.days == archive_stats(path).days
+    (stored,) = await chat.messages.list("c-1").to_list()
+    text = Template("{sent_at}").render(stored, "")
+    assert datetime.fromisoformat(text) == created
+    assert live.days[0].day == datetime.fromisoformat(text).date()
 
 
 BORDERS: list[tuple[dict[str, Any], str]] = [
