@@ -160,7 +160,7 @@ class Carrier:
                 await self._course.stop.sleep(left_s)
             if self._course.stop.asked:
                 return
-            found = await self._find(channel.name or "", task.unique_id)
+            found = await self._chat.channels._find(channel.name or "", task.unique_id)
             if found is not None:
                 await self._mark_channel(channel.id, "created", found.id)
                 self._report.channels_matched += 1
@@ -189,12 +189,6 @@ class Carrier:
             link_url=channel.link_url or UNSET,
             image_url=channel.image_urls[0] if channel.image_urls else UNSET,
         )
-
-    async def _find(self, name: str, unique_id: str) -> Channel | None:
-        async for channel in self._chat.channels.list(filter={"name": name}, sort="-created_at"):
-            if channel.unique_id == unique_id:
-                return channel
-        return None
 
     async def _mark_channel(
         self, channel_id: str, state: str, target_id: str | None = None

@@ -20,6 +20,7 @@ from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
 from ncloudchat_async.models.messages import UNSORTED_MS
 from ncloudchat_async.paging import Pages
+from ncloudchat_async.resources.base import query_json
 from ncloudchat_async.transfer import checkpoints
 from ncloudchat_async.transfer.archive import check_border, now_ms
 from ncloudchat_async.transfer.checkpoints import RunStart, Scope, Start, Terms
@@ -223,10 +224,10 @@ class _Export:
     def _pages(self, scope: Scope, start: Start, share: Callable[[], int]) -> Pages[RawRow]:
         """List rows as they are, oldest first, or newest first down to a floor."""
         newest_first, noun = start.floor_ms is not None, scope.noun
-        query = {"filter": "{}", "sort": _json({noun.sort: "-1" if newest_first else "1"})}
+        query = {"filter": "{}", "sort": query_json({noun.sort: "-1" if newest_first else "1"})}
 
         async def fetch(offset: int, per_page: int) -> list[RawRow]:
-            option = _json({"offset": offset, "per_page": per_page})
+            option = query_json({"offset": offset, "per_page": per_page})
             request = noun.request({**query, "option": option}, scope.channel_id)
             return [noun.read(raw) for raw in await self._chat.send(request)]
 
@@ -249,10 +250,6 @@ def _raise_unless_told(error: Exception | None) -> None:
     """Raise what ended the reading of a list and is not noted in the archive."""
     if error is not None:
         raise error
-
-
-def _json(value: dict[str, Any]) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _report(
