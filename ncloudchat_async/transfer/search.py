@@ -84,8 +84,9 @@ def search(
         limit: Rows at most.
 
     Raises:
-        ArchiveError: There is no archive, or it cannot be read.
-        ConfigError: A condition makes no sense.
+        ConfigError: A condition makes no sense; raised at the call.
+        ArchiveError: There is no archive, or it cannot be read; raised when the first row is
+            asked for, and later if reading fails.
     """
     query = _query(
         _conditions(sender, channel, since, until),
@@ -114,8 +115,9 @@ def files(
     The arguments are those of `search`.
 
     Raises:
-        ArchiveError: There is no archive, or it cannot be read.
-        ConfigError: A condition makes no sense.
+        ConfigError: A condition makes no sense; raised at the call.
+        ArchiveError: There is no archive, or it cannot be read; raised when the first row is
+            asked for, and later if reading fails.
     """
     query = _query(
         _conditions(sender, channel, since, until),

@@ -2,9 +2,11 @@
 
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import msgspec
 
+from ncloudchat_async.checks import check_whole
 from ncloudchat_async.client import Client
 from ncloudchat_async.transfer.archive import reading
 from ncloudchat_async.transfer.export import as_job
@@ -12,6 +14,9 @@ from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.rows import sent_at
 
 __all__ = ["Day", "ProjectStats", "archive_stats", "live_stats"]
+
+_MOST_DAYS: Final = 36_525
+"""A century: more than any project has, and no more than the calendar holds."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -42,11 +47,13 @@ def archive_stats(path: PathLike, *, days: int | None = None) -> ProjectStats:
 
     Args:
         path: The archive.
-        days: Only the last so many days that have messages; None: all.
+        days: Only the last so many days that have messages, 1 to 36,525; None: all.
 
     Raises:
+        ConfigError: The days are no such number.
         ArchiveError: There is no archive, or it cannot be read.
     """
+    check_whole("days", days, 1, _MOST_DAYS, optional=True)
     with reading(path) as db:
         members, withdrawn, online = db.execute(
             "SELECT count(*) FILTER (WHERE deleted IS NOT 1),"
@@ -87,16 +94,20 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
     """Count what a project holds now.
 
     Messages are read channel by channel, newest first, as far as the days asked for: on a
-    busy project that takes a while, and an archive answers at once.
+    busy project that takes a while, and an archive answers at once. It only reads: a
+    cancelled call leaves nothing behind.
 
     Args:
         chat: An open client of the project.
         days: Days that messages are counted for, each 24 hours long, the last one ending
-            now; 0 reads no message.
+            now, 36,525 at most; 0 reads no message. A week by default, which shows every
+            weekday once and is read soon.
 
     Raises:
+        ConfigError: The days are no such number; nothing was sent.
         NcloudChatError: The project cannot be read.
     """
+    check_whole("days", days, 0, _MOST_DAYS)
     job = as_job(chat)
     since = datetime.now(UTC) - timedelta(days=days)
     counts: dict[date, int] = {}

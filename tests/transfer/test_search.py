@@ -310,6 +310,16 @@ def test_a_condition_without_sense_is_refused_at_the_call(
         call(of, **wrong)
 
 
+@pytest.mark.parametrize("days", [0, -1, 2.5, "7", True, 10**20])
+async def test_a_count_of_days_that_makes_no_sense_is_refused(path: Path, days: Any) -> None:
+    """No number of days is taken for all of them, or ends in an error of the calendar."""
+    with pytest.raises(ConfigError, match="days must be a whole number, from 1 to 36525, or None"):
+        archive_stats(path, days=days)
+    if days != 0:  # reads no message
+        with pytest.raises(ConfigError, match="days must be a whole number, from 0 to 36525"):
+            await live_stats(Client("project", "key", base_url="https://host"), days=days)
+
+
 async def test_borders_may_lie_anywhere(chat: Client, archive: Path) -> None:
     """The first moment there is and the largest limit are borders like any other."""
     first, most = datetime.min.replace(tzinfo=UTC), 10**20
