@@ -72,6 +72,9 @@ async def export_project(
     afterwards, whatever comes and goes meanwhile. A channel that cannot be read is named
     in the report, and the rest goes on.
 
+    A cancelled call leaves an archive with the pages that came, closed and unlocked; the next
+    call goes on from there.
+
     Args:
         chat: An open client of the project; calls have `bulk` priority.
         path: The archive; made with mode 0600 if nothing has this name.
@@ -81,10 +84,11 @@ async def export_project(
         complete: Read every message again, to find those deleted since; with `since`, those
             that are there and those from then on.
         look_back: How far a later export reads again before the newest message it has:
-            for messages that came into the list late, or were deleted meanwhile.
+            for messages that came into the list late, or were deleted meanwhile. An hour is
+            40 times what `settle_s` allows a list to be late, and mostly one page a channel.
         max_in_flight: Pages asked for at once. As many channels are read at the same time, page
             by page; when fewer are left, long ones get several. Each page takes about 0.5 MB of
-            memory.
+            memory: 32 take 16 MB, and leave half of the quota's 64 slots to other calls.
         on_progress: Is told after each page.
 
     Raises:

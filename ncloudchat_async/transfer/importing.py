@@ -65,6 +65,10 @@ async def import_project(
     a channel. A message whose answer was lost is looked for in its channel and never sent
     blindly again. Subscriptions cannot be carried over: members join by the platform's SDKs.
 
+    A cancelled call, other than one that is stopped, leaves what was on its way in doubt. The
+    archive and the journal beside it know of it: the next call looks for those members,
+    channels and messages first, and names friend requests without sending them again.
+
     Args:
         chat: An open client of the project to import into; calls have `bulk` priority.
         path: The archive; it notes what became of each row. While messages are sent a
@@ -159,7 +163,7 @@ async def forecast_import(
     """Say what `import_project` would do with the same arguments; only reads.
 
     After an import that was interrupted this is what is left of it: messages that are surely
-    there do not count, those in doubt do.
+    there do not count, those in doubt do. A cancelled call leaves nothing behind.
 
     Raises:
         ConfigError: The template, a pair of friends or an option cannot be used, or an
