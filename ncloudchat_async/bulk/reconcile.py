@@ -32,6 +32,7 @@ import anyio
 import msgspec
 
 from ncloudchat_async.errors import PagingError
+from ncloudchat_async.models.messages import UNSORTED_MS, sort_ms
 
 __all__ = [
     "Finding",
@@ -54,9 +55,6 @@ SKEW_MS, UNMEASURED_SKEW_MS = 2_000, 300_000
 """How far behind it may be at all, where an answer has told the server's time and where none
 has: five minutes are what Kerberos and most signed APIs tolerate. An equal text of that time
 is either ours, by a slow clock, or an older one."""
-
-_UNSORTED_MS = 1000
-"""The platform sorts by whole seconds: within one, rows come in any order."""
 
 MAX_READ = 50_000
 """Messages read back in one channel before giving up: 500 pages, half a minute."""
@@ -211,7 +209,7 @@ def match(
 
 def time_ms(row: Listed) -> int | None:
     """Give the server's time of a message, None if it does not tell."""
-    return int(row.sort_id) if row.sort_id and row.sort_id.isdecimal() else None
+    return sort_ms(row.sort_id)
 
 
 def _ours(row: Listed, sender_id: str | None) -> bool | None:
@@ -280,7 +278,7 @@ async def read_back(
     try:
         async for row in rows:
             when = time_ms(row)
-            if when is not None and when < floor - _UNSORTED_MS:
+            if when is not None and when < floor - UNSORTED_MS:
                 break
             count += 1
             if count > MAX_READ:

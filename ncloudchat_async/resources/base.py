@@ -24,7 +24,7 @@ from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
-__all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "typed"]
+__all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "query_json", "typed"]
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=HasId)
@@ -143,11 +143,11 @@ class Resource:
             cursor: Where an earlier iteration stopped.
         """
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(dict(filter or {})), "sort": _json(self._sort(sort))}
+        query = {"filter": query_json(dict(filter or {})), "sort": query_json(self._sort(sort))}
         first = make(query)  # refuses unusable ids now, not at the first page
 
         async def fetch(offset: int, per_page: int) -> list[Row]:
-            option = _json({"offset": offset, "per_page": per_page})
+            option = query_json({"offset": offset, "per_page": per_page})
             return await self._send(make({**query, "option": option}))
 
         return Pages(
@@ -171,7 +171,7 @@ class Resource:
     ) -> int:
         """Ask for the number of rows, and count them if the option was ignored (D03)."""
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(dict(filter or {})), "option": _json({"count": True})}
+        query = {"filter": query_json(dict(filter or {})), "option": query_json({"count": True})}
         started = time.monotonic()
         answer = await self._send(endpoint(query=query))
         try:
@@ -242,7 +242,8 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
     return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
-def _json(value: object) -> str:
+def query_json(value: object) -> str:
+    """Write a part of a query; raise `ConfigError` for what JSON cannot hold."""
     try:
         return msgspec.json.encode(value).decode()
     except (TypeError, UnicodeEncodeError):

@@ -12,9 +12,10 @@ from ncloudchat_async.paging import Pages
 from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
-__all__ = ["Members"]
+__all__ = ["NEW_ID", "Members"]
 
-_NEW_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
+NEW_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
+"""What an id is to look like when it is registered (D10)."""
 
 
 class Members(Resource):
@@ -83,7 +84,7 @@ class Members(Resource):
                 nobody for a while, register again; a second registration is refused.
         """
         check_id("user_id", user_id)
-        if check_rule and not _NEW_ID.fullmatch(user_id):
+        if check_rule and not NEW_ID.fullmatch(user_id):
             raise ConfigError(
                 "user_id must be 4 to 128 of A-Z, a-z, 0-9, - and _ "
                 "(check_rule=False sends it all the same)"

@@ -9,7 +9,7 @@ from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, ru
 from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
-from ncloudchat_async.models.messages import MessageDraft
+from ncloudchat_async.models.messages import MessageDraft, sort_ms
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
@@ -321,5 +321,4 @@ def _spoken(content: str) -> str:
 
 def _age(message: Message) -> int:
     """Order newest first: `sort_id` is compared as an integer."""
-    text = message.sort_id or ""
-    return -int(text) if text.isascii() and text.isdecimal() else 0
+    return -(sort_ms(message.sort_id) or 0)

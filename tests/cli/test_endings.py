@@ -160,6 +160,7 @@ REFUSED = {
     "Timeouts.deadline_s ": ["members", "list", "--deadline", "nan"],
     ", or None, not ": ["members", "list", "--rate", "-1"],
     "settle_s ": ["send", "-", "--settle", "inf"],
+    "max_length ": ["import", "archive", "--max-length", str(10**20)],
     "sort must name a field, such as '-created_at'": ["members", "list", "--sort", "-"],
 }
 """A command line that meets each phrase of the library."""

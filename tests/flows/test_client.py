@@ -300,6 +300,24 @@ async def test_latest_messages_of_many_channels(chat: Client, emulator: Emulator
         chat.messages.latest([], n=0)
 
 
+async def test_a_sort_id_that_is_no_number_breaks_nothing(
+    chat: Client, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Python reads no number of 5,000 digits; the platform may send one all the same."""
+    channel = await chat.channels.create("notice")
+    odd = f'{{"id":"m","content":"hi","sort_id":"{"9" * 5_000}"}}'
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=f"[{odd}]"))
+    sent = f'{{"status":1,"message":{odd}}}'
+    emulator.faults.add(Fault("sendMessage", "status", status=200, body=sent))
+    async with chat.messages.latest([channel.id]) as results:
+        assert [[m.id for m in one.value or ()] async for one in results] == [["m"]]
+    found = await chat.messages.find_sent(channel.id, "hi", since=datetime.now(UTC), settle_s=0)
+    assert found.status == "unknown"
+    deliveries = [Delivery(channel.id, "hi")]
+    async with chat.messages.send_many(deliveries, journal=tmp_path / "job") as job:
+        assert [outcome.status async for outcome in job] == ["sent"]
+
+
 @pytest.mark.parametrize("n", [1, 3, 4, 99])
 async def test_latest_costs_one_request_a_channel(n: int, chat: Client, emulator: Emulator) -> None:
     """A channel with fewer messages, as many or more is read once, whatever its length."""

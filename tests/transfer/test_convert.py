@@ -217,6 +217,13 @@ def write(path: Path, raw: str) -> None:
         db.execute("INSERT INTO members (id, seen, raw) VALUES ('x-1', 1, ?)", (raw,))
 
 
+@pytest.mark.parametrize("name", ["\0", "\ud83d"])
+async def test_a_name_that_no_file_can_have_is_told(archive: Path, name: str) -> None:
+    """A name that the system does not take is an error of ours, and nothing is written."""
+    with pytest.raises(ArchiveError, match="no file can have this name"):
+        convert(archive, name)
+
+
 async def test_a_file_is_made_anew_and_for_its_owner(archive: Path, tmp_path: Path) -> None:
     """Nothing is overwritten, and nothing is written through a link."""
     out = tmp_path / "table.csv"

@@ -4,6 +4,7 @@ import random
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -406,6 +407,31 @@ async def test_a_since_without_a_time_zone_is_refused(chat: Client, path: Path) 
     """A moment that is not known cannot be a border."""
     with pytest.raises(ConfigError, match="time zone"):
         await export_project(chat, path, since=datetime(2025, 7, 1))  # noqa: DTZ001 - the point
+    assert not is_there(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"since": "2025"}, "since takes an aware datetime"),
+        ({"since": 5}, "since takes an aware datetime"),
+        ({"complete": "yes"}, "complete must be True or False"),
+        ({"look_back": 5}, "look_back takes a timedelta"),
+        ({"look_back": timedelta(seconds=-1)}, "look_back must not be negative"),
+        ({"max_in_flight": 2.5}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": True}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": "4"}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": 0}, "max_in_flight must be a whole number"),
+        ({"on_progress": 5}, "on_progress takes a function"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused_first(
+    emulator: Emulator, chat: Client, path: Path, wrong: dict[str, Any], words: str
+) -> None:
+    """What cannot be used is named before a request is sent or a file is made."""
+    with pytest.raises(ConfigError, match=words):
+        await export_project(chat, path, **wrong)
+    assert emulator.stats.requests == 0
     assert not is_there(path)
 
 

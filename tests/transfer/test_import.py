@@ -1,6 +1,7 @@
 """An import carries everything over once, keeps the order, and names what it cannot do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -295,6 +296,68 @@ async def test_a_template_that_cannot_be_used_is_refused(
     """A template names known fields and nothing else."""
     with pytest.raises(ConfigError):
         await import_project(new_chat, path, template=template)
+
+
+HALF = "\ud83d"
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"template": 5}, "template must be a string"),
+    ({"template": HALF + "{content}"}, "template holds a lone surrogate"),
+    ({"existing": "Update"}, "existing must be one of"),
+    ({"existing": ["skip"]}, "existing must be one of"),
+    ({"friends": [("x",)]}, r"each of the friends is \(user_id, friend_id\), not 1 id"),
+    ({"friends": [("a", "b", "c")]}, r"each of the friends is \(user_id, friend_id\), not 3 ids"),
+    ({"friends": "ab"}, r"each of the friends takes \(user_id, friend_id\), not str"),
+    ({"friends": None}, "friends takes an iterable"),
+    ({"friends": [("kim-1", HALF)]}, "friend_id must be valid Unicode"),
+    ({"friends": [("kim-1", 5)]}, "friend_id must be a string"),
+    ({"check_ids": "no"}, "check_ids must be True or False"),
+    ({"max_length": 2.5}, "max_length must be a whole number"),
+    ({"max_length": True}, "max_length must be a whole number"),
+    ({"partial_archive": 1}, "partial_archive must be True or False"),
+]
+WRONG_IMPORT: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "bogus"}, "mode must be one of"),
+    ({"settle_s": -1}, "settle_s must be a finite number"),
+    ({"settle_s": "90"}, "settle_s must be a finite number"),
+    ({"stop": True}, "stop takes a Stop"),
+    ({"on_progress": 5}, "on_progress takes"),
+    ({"on_doubt": "say"}, "on_doubt takes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "words"),
+    [(call, *case) for call in (import_project, forecast_import) for case in WRONG]
+    + [(import_project, *case) for case in WRONG_IMPORT],
+)
+async def test_an_option_that_makes_no_sense_is_refused_first(
+    emulator: Emulator,
+    chat: Client,
+    other: Emulator,
+    new_chat: Client,
+    path: Path,
+    *,
+    call: Any,
+    wrong: dict[str, Any],
+    words: str,
+) -> None:
+    """What cannot be used is named before a request is sent or the archive is written to."""
+    fill(emulator)
+    await export_project(chat, path)
+    with pytest.raises(ConfigError, match=words):
+        await call(new_chat, path, **wrong)
+    assert other.stats.requests == 0
+    assert rows(path, "SELECT count(*) FROM mapped") == [(0,)]
+
+
+@pytest.mark.parametrize(("name", "error"), [("\0", ArchiveError), (HALF, ArchiveError)])
+async def test_a_path_that_no_file_can_have_is_told(
+    new_chat: Client, name: str, error: type[Exception]
+) -> None:
+    """A name that the system does not take is an archive that is not there."""
+    with pytest.raises(error, match="cannot be used"):
+        await import_project(new_chat, name)
 
 
 async def test_what_became_what_is_in_the_archive(

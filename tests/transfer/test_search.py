@@ -1,7 +1,7 @@
 """What is searched for is found, in any script, and nothing else."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, AuthenticationError, ConfigError
 from ncloudchat_async.transfer import (
     FoundFile,
+    Template,
     archive_stats,
     export_project,
     files,
@@ -252,20 +253,78 @@ async def test_messages_are_counted_by_the_projects_day(
     assert live.days == stats.days
 
 
+async def test_when_a_message_was_sent_is_told_alike(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """By the time that lists are sorted by, in an archive, live, in counts and in texts."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    created, sent = now - timedelta(days=1), now - timedelta(days=30)
+    emulator.add_rows("channels", [{"id": "c-1", "name": "c"}])
+    file = {"name": "a.txt", "url": "/a"}
+    times = {"created_at": created.isoformat(), "sended_at": sent.isoformat()}
+    message = {"channel_id": "c-1", "content": "", "attachment_filenames": file, **times}
+    emulator.add_rows("messages", [message])
+    await export_project(chat, path)
+    assert [one.sent_at for one in files(path)] == [created]
+    assert [one.sent_at for one in await found_live(chat)] == [created]
+    live = await live_stats(chat)
+    assert live.days == archive_stats(path).days
+    (stored,) = await chat.messages.list("c-1").to_list()
+    text = Template("{sent_at}").render(stored, "")
+    assert datetime.fromisoformat(text) == created
+    assert live.days[0].day == datetime.fromisoformat(text).date()
+
+
+BORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"since": datetime(2025, 7, 1)}, "since needs a time zone"),  # noqa: DTZ001 - the point
+    ({"since": "2025"}, "since takes an aware datetime"),
+    ({"until": 5}, "until takes an aware datetime"),
+    ({"limit": -1}, "limit must be a whole number, 0 or more, or None"),
+    ({"limit": 2.5}, "limit must be a whole number"),
+    ({"limit": True}, "limit must be a whole number"),
+    ({"sender": 5}, "sender must be a string"),
+    ({"channel": "\ud83d"}, "channel holds a lone surrogate"),
+]
+TEXT: list[tuple[dict[str, Any], str]] = [
+    ({"text": ""}, "text must not be empty"),
+    ({"text": 5}, "text must be a string"),
+    ({"text": "\ud83d"}, "text holds a lone surrogate"),
+    ({"files_only": 1}, "files_only must be True or False"),
+    ({"deleted": "no"}, "deleted must be True or False"),
+    ({"newest_first": None}, "newest_first must be True or False"),
+]
+
+
 @pytest.mark.parametrize(
-    "call",
-    [
-        lambda path: search(path, text=""),
-        lambda path: search(path, limit=-1),
-        lambda path: search(path, since=datetime(2025, 7, 1)),  # noqa: DTZ001 - the point
-    ],
+    ("call", "wrong", "words"),
+    [(call, *case) for call in (search, files, live_files) for case in BORDERS]
+    + [(search, *case) for case in TEXT]
+    + [(live_files, {"max_in_flight": "4"}, "max_in_flight must be a whole number")],
 )
 def test_a_condition_without_sense_is_refused_at_the_call(
-    path: Path, call: Callable[[Path], object]
+    path: Path, call: Callable[..., object], wrong: dict[str, Any], words: str
 ) -> None:
     """Misuse is told before anything is read."""
-    with pytest.raises(ConfigError):
-        call(path)
+    of = Client("project", "key", base_url="https://host") if call is live_files else path
+    with pytest.raises(ConfigError, match=words):
+        call(of, **wrong)
+
+
+@pytest.mark.parametrize("days", [0, -1, 2.5, "7", True, 10**20])
+async def test_a_count_of_days_that_makes_no_sense_is_refused(path: Path, days: Any) -> None:
+    """No number of days is taken for all of them, or ends in an error of the calendar."""
+    with pytest.raises(ConfigError, match="days must be a whole number, from 1 to 36525, or None"):
+        archive_stats(path, days=days)
+    if days != 0:  # reads no message
+        with pytest.raises(ConfigError, match="days must be a whole number, from 0 to 36525"):
+            await live_stats(Client("project", "key", base_url="https://host"), days=days)
+
+
+async def test_borders_may_lie_anywhere(chat: Client, archive: Path) -> None:
+    """The first moment there is and the largest limit are borders like any other."""
+    first, most = datetime.min.replace(tzinfo=UTC), 10**20
+    assert len(list(search(archive, since=first, limit=most))) == len(TEXTS)
+    assert len(await found_live(chat, since=first, limit=most)) == 1
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "soon"])

@@ -176,6 +176,19 @@ def test_every_text_fits_itself_and_its_mask(text: str) -> None:
     assert fits("*" * len(own), own)
 
 
+@pytest.mark.parametrize("sort_id", ["9" * 5_000, "9" * 19, "\u0661", "\u00b2", "-1", "1.5", " 1"])
+async def test_a_time_that_is_none_leaves_a_doubt(sort_id: str) -> None:
+    """A message whose `sort_id` is no time of day is no proof, and breaks no look."""
+    odd = row(1, "hi", None)._replace(sort_id=sort_id)
+
+    async def newest(_channel: str) -> AsyncIterator[Row]:
+        yield odd
+
+    wanted = [Wanted(0, "hi", 5)]
+    assert await read_back(newest, "c", wanted) == [odd]
+    assert match(wanted, [odd], sender_id="admin") == {0: DOUBT}
+
+
 def test_the_earliest_time_follows_the_measured_clock() -> None:
     """A measured skew leaves two seconds in doubt, an unmeasured one five minutes."""
     wanted = wanted_since(1_000_000, 5_000, 0, "hi")
