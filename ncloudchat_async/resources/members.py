@@ -8,8 +8,7 @@ from msgspec import UNSET, UnsetType
 from ncloudchat_async.errors import ConfigError, ConflictError, NotFoundError
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
-from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
+from ncloudchat_async.resources.base import Listed, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
 __all__ = ["NEW_ID", "Members"]
@@ -18,8 +17,12 @@ NEW_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
 """What an id is to look like when it is registered (D10)."""
 
 
-class Members(Resource):
-    """Users of the project, their withdrawal and their push settings."""
+class Members(Listed[Member]):
+    """Users of the project, their withdrawal and their push settings.
+
+    `list` (`bizapp-ncloudchat-memberlist`) has withdrawn members too; its documented filter
+    keys are `id`, `name` and `online`, and `{"deleted": False}` leaves the withdrawn ones out.
+    """
 
     _REGISTER = Endpoint("POST", "/v1/api/members", Member, envelope=("member",))
     _GET = Endpoint("GET", "/v1/api/members/{user_id}", Member)
@@ -120,62 +123,6 @@ class Members(Resource):
             NotFoundError: No member has this id.
         """
         return await self._send(self._GET(user_id=user_id))
-
-    def list(
-        self,
-        *,
-        filter: Filter | None = None,  # noqa: A002 - the platform's word
-        sort: Sort | None = None,
-        per_page: int = 100,
-        offset: int = 0,
-        window: Window = 1,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Pages[Member]:
-        """List members, withdrawn ones too (`bizapp-ncloudchat-memberlist`).
-
-        Args:
-            filter: Documented keys: `id`, `name`, `online`; `{"deleted": False}` leaves
-                withdrawn members out; None: all.
-            sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
-            offset: Rows to skip at the beginning; 0 with a cursor.
-            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
-            limit: Rows to stop after, 0 or more; None: all.
-            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
-                an iterator or an error.
-
-        Returns:
-            An async iterable of rows that asks for nothing before it is iterated over.
-
-        Raises:
-            ConfigError: A parameter is of the wrong type or range; nothing was sent.
-        """
-        return self._pages(
-            lambda query: self._LIST(query=query),
-            filter=filter,
-            sort=sort,
-            per_page=per_page,
-            offset=offset,
-            window=window,
-            limit=limit,
-            cursor=cursor,
-        )
-
-    async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count members, by asking or, where the platform ignores that, by paging (D03).
-
-        Args:
-            filter: As in `list`.
-
-        Returns:
-            Their number, 0 or more.
-
-        Raises:
-            ConfigError: The filter is no mapping; nothing was sent.
-            DecodeError: The answer is neither a number nor rows.
-        """
-        return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
         self,
