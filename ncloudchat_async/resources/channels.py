@@ -99,6 +99,7 @@ class Channels(Listed[Channel]):
         """Fetch one channel (`bizapp-ncloudchat-channeldetail`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No channel has this id.
         """
         return await self._send(self._GET(channel_id=channel_id))
@@ -148,9 +149,10 @@ class Channels(Listed[Channel]):
         """Delete a channel and return it as it was (`bizapp-ncloudchat-channeldelete`).
 
         When the answer was lost and the repeated call finds nothing, the channel returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have deleted the channel.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No channel had this id.
         """
         return await self._send(self._DELETE(channel_id=channel_id, absent=Channel(id=channel_id)))

@@ -20,7 +20,8 @@ class Friends(Resource):
     """Friend requests and their answers.
 
     None of these calls may be repeated blindly: where a lost answer leaves it open whether
-    one was applied, they raise `OutcomeUnknownError`.
+    one was applied, they raise `OutcomeUnknownError`. One that is cancelled may have been
+    applied.
     """
 
     _REQUEST = Endpoint(
@@ -86,6 +87,7 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
+            NotFoundError: There is no such request, or one of them is no member.
             OutcomeUnknownError: Whether it was accepted is not known.
         """
         return await self._send(self._ACCEPT(body=_pair(user_id, friend_id)))
@@ -99,6 +101,7 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
+            NotFoundError: As for `accept`.
             OutcomeUnknownError: Whether it was rejected is not known.
         """
         return await self._send(self._REJECT(body=_pair(user_id, friend_id)))

@@ -120,6 +120,7 @@ class Members(Listed[Member]):
         """Fetch one member (`bizapp-ncloudchat-memberdetail`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._GET(user_id=user_id))
@@ -151,9 +152,10 @@ class Members(Listed[Member]):
         """Withdraw a member; `restore` undoes it (`bizapp-ncloudchat-memberdelete`).
 
         When the answer was lost and the repeated call finds nothing, the member returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have withdrawn the member.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member had this id.
         """
         return await self._send(self._DELETE(user_id=user_id, absent=Member(id=user_id)))
@@ -162,9 +164,11 @@ class Members(Listed[Member]):
         """Restore a withdrawn member (`bizapp-ncloudchat-memberrestore`).
 
         Unofficial: it has a page, but the overview of the platform does not list it
-        (D12). It is not repeated after a lost answer, though its verb is DELETE.
+        (D12). It is not repeated after a lost answer, though its verb is DELETE. A cancelled
+        call may have restored the member.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
             OutcomeUnknownError: Whether it was restored is not known: `get` tells.
         """
@@ -184,7 +188,7 @@ class Members(Listed[Member]):
     ) -> MemberNotification:
         """Set a member's push settings (`bizapp-ncloudchat-notiset`).
 
-        Safe to repeat, and repeated on its own.
+        Safe to repeat, and repeated on its own; a cancelled call may have set them.
 
         Args:
             user_id: Whose settings.
@@ -197,6 +201,7 @@ class Members(Listed[Member]):
             timezone: IANA name, such as `Asia/Seoul`.
 
         Raises:
+            ConfigError: The id or an argument's type cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         patch = NotificationPatch(
@@ -214,6 +219,7 @@ class Members(Listed[Member]):
         """Fetch a member's push settings (`bizapp-ncloudchat-notilist`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._GET_NOTIFICATION(user_id=user_id))
@@ -221,7 +227,10 @@ class Members(Listed[Member]):
     async def delete_notification(self, user_id: str) -> MemberNotification:
         """Clear a member's push settings (`bizapp-ncloudchat-noticancel`).
 
+        A cancelled call may have cleared them.
+
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._DELETE_NOTIFICATION(user_id=user_id))

@@ -56,6 +56,7 @@ class Messages(Resource):
         """Fetch one message (`bizapp-ncloudchat-messagedetail`).
 
         Raises:
+            ConfigError: An id cannot be used; nothing was sent.
             NotFoundError: No message has this id.
         """
         return await self._send(self._GET(channel_id=channel_id, message_id=message_id))
@@ -109,9 +110,10 @@ class Messages(Resource):
         """Delete a message and return it as it was (`bizapp-ncloudchat-messagedelete`).
 
         When the answer was lost and the repeated call finds nothing, the message returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have deleted the message.
 
         Raises:
+            ConfigError: An id cannot be used; nothing was sent.
             NotFoundError: No message had this id.
         """
         return await self._send(
