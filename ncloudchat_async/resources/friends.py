@@ -87,7 +87,8 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
-            NotFoundError: There is no such request, or one of them is no member.
+            BadRequestError, NotFoundError: There is no open request between them; which of the
+                two is not documented.
             OutcomeUnknownError: Whether it was accepted is not known.
         """
         return await self._send(self._ACCEPT(body=_pair(user_id, friend_id)))
@@ -101,7 +102,7 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
-            NotFoundError: As for `accept`.
+            BadRequestError, NotFoundError: As for `accept`.
             OutcomeUnknownError: Whether it was rejected is not known.
         """
         return await self._send(self._REJECT(body=_pair(user_id, friend_id)))
