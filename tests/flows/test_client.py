@@ -5,8 +5,10 @@ import gc
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 
 from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts, errors
@@ -140,6 +142,25 @@ async def test_a_borrowed_session_keeps_its_proxy(emulator: Emulator) -> None:
             with pytest.raises(errors.ApiError):  # the emulator answers, and is no proxy
                 await nowhere.channels.get("1")
     assert len(emulator.requests) == 1
+
+
+async def test_an_error_in_the_block_waits_for_no_call(emulator: Emulator) -> None:
+    """Who leaves a client by an error gets it at once, and calls on the wire get their own."""
+    rule = emulator.faults.add(Fault("getChannel", "delay", delay_s=60))
+    calls: list[asyncio.Future[Any]] = []
+
+    async def leave() -> None:
+        async with client_of(emulator) as chat:
+            calls.append(asyncio.ensure_future(chat.channels.get("1")))
+            while not rule.fired:
+                await anyio.lowlevel.checkpoint()
+            raise RuntimeError
+
+    async with asyncio.timeout(2):
+        with pytest.raises(RuntimeError):
+            await leave()
+    with pytest.raises(errors.ClientClosedError):
+        await calls[0]
 
 
 async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
