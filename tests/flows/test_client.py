@@ -293,6 +293,21 @@ async def test_lost_answers(emulator: Emulator, chat: Client) -> None:
     assert [c.id async for c in chat.channels.list()] == [made.id]
 
 
+async def test_single_calls_overtake_a_job(emulator: Emulator) -> None:
+    """Messages of a job wait behind what somebody waits for."""
+    (channel_id,) = emulator.seed(channels=1).channel_ids
+    job_of = [Delivery(channel_id, str(number)) for number in range(30)]
+    async with (
+        client_of(emulator, quota=Quota(max_in_flight=1, adaptive=False)) as chat,
+        chat.messages.send_many(job_of, max_in_flight=20) as job,
+    ):
+        await anext(job)
+        await chat.channels.count()
+        operations = [entry.operation for entry in emulator.requests]
+        assert operations.index("listChannels") < 10
+        assert len([outcome async for outcome in job]) == 29
+
+
 async def test_any_call_can_be_fanned_out(chat: Client, emulator: Emulator) -> None:
     """A bounded number of calls runs at once, and a failure is the result of its item."""
     users = [(f"user-{i}", "Kim") for i in range(40)] + [("user-7", "Lee")]

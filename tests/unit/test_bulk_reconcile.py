@@ -1,15 +1,32 @@
 """Jobs that lose answers: what they settle, what they send again, what they name unknown."""
 
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from ncloudchat_async.bulk import Delivery
+from ncloudchat_async.bulk import Delivery, send_many
 from ncloudchat_async.bulk.settle import Gate, Knowledge
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
-from tests.unit.bulk_fakes import Person, Platform, Row, always, drawn, judge, texts, turns
+from tests.unit.bulk_fakes import (
+    Fate,
+    Person,
+    Platform,
+    Row,
+    always,
+    drawn,
+    judge,
+    texts,
+    turns,
+)
+
+
+def iter_of(*fates: str) -> Fate:
+    """Make the sends end so, one after another, and all further ones like the last."""
+    left = list(fates)
+    return lambda _channel, _content: left.pop(0) if len(left) > 1 else left[0]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -135,6 +152,32 @@ async def test_a_channel_that_can_never_be_read_leaves_a_doubt() -> None:
     (outcome,) = await platform.run(texts(1), mode="reconcile")
     assert (outcome.status, len(platform.calls)) == ("unknown", 1)
     assert isinstance(outcome.error, NoReplyError)
+    assert platform.lists["c0"] == 12
+
+
+async def test_the_last_look_ends_in_a_doubt_whatever_it_shows() -> None:
+    """A channel that can be read at the last look only is no ground to send again."""
+    platform = Platform(fate=always("dropped"))
+    platform.unreadable = 11
+    (outcome,) = await platform.run(texts(1), mode="reconcile")
+    assert (outcome.status, len(platform.calls), platform.lists["c0"]) == ("unknown", 1, 12)
+
+
+async def test_two_looks_need_not_follow_one_another() -> None:
+    """A look that failed between two that found nothing takes nothing back of the first."""
+    fails = iter([False, True])
+    platform = Platform(fate=iter_of("dropped", "ok"))
+
+    async def newest(channel_id: str) -> AsyncIterator[Row]:
+        platform.unreadable = int(next(fails, False))
+        async for row in platform.newest(channel_id):
+            yield row
+
+    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
+    job = send_many(platform.send, newest, texts(1), mode="reconcile", **clocks)
+    async with platform.time.running(), job:
+        assert [outcome.status async for outcome in job] == ["sent"]
+    assert platform.lists["c0"] == 4
 
 
 async def test_the_server_clock_is_measured() -> None:
@@ -206,8 +249,44 @@ async def test_order_is_kept_through_doubts(channels: int) -> None:
     assert len(order) == channels
 
 
+async def test_a_stopped_job_looks_no_more() -> None:
+    """A look that still waits for a message on its way is not made once the job is stopped."""
+    platform = Platform(fate=iter_of("lost", "ok"))
+
+    async def send(channel_id: str, content: str) -> Row:
+        if content == "text 1":
+            await platform.time.sleep(60)  # the look is due meanwhile, and waits
+            job.stop()
+        return await platform.send(channel_id, content)
+
+    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
+    two = texts(2, channels=1)
+    job = send_many(send, platform.newest, two, mode="reconcile", settle_s=5, **clocks)
+    async with platform.time.running(), job:
+        outcomes = [outcome.status async for outcome in job]
+    assert sorted(outcomes) == ["sent", "unknown"]
+    assert not platform.lists
+
+
+async def test_a_job_stopped_during_a_look_sends_nothing_again() -> None:
+    """What the look did not find is named, though it was the second one."""
+    platform = Platform(fate=always("dropped"))
+
+    async def newest(channel_id: str) -> AsyncIterator[Row]:
+        if platform.lists[channel_id]:
+            job.stop()
+        async for row in platform.newest(channel_id):
+            yield row
+
+    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
+    job = send_many(platform.send, newest, texts(1), mode="reconcile", **clocks)
+    async with platform.time.running(), job:
+        assert [outcome.status async for outcome in job] == ["unknown"]
+    assert len(platform.calls) == 1
+
+
 async def test_stop_names_what_is_in_doubt() -> None:
-    """A job that is stopped does not wait for the settle time; it says what it left."""
+    """A job that is stopped does not wait for the settle time; it says what it left, and why."""
     platform = Platform(fate=drawn(7, ok=5, lost=5))
     async with platform.time.running(), platform.job(texts(1000), mode="reconcile") as job:
         outcomes = [await anext(job) for _ in range(50)]
@@ -215,6 +294,8 @@ async def test_stop_names_what_is_in_doubt() -> None:
         outcomes += [outcome async for outcome in job]
     assert len(outcomes) == len(platform.calls)
     assert job.report.unknown > 20
+    unknown = [outcome for outcome in outcomes if outcome.status == "unknown"]
+    assert {str(outcome.error) for outcome in unknown} == {"lost"}
 
 
 async def test_many_unknown_in_a_row_stop_the_job() -> None:
