@@ -349,7 +349,8 @@ async def test_a_message_of_the_future_hides_none_that_comes(
     begin, wrong = time.time() + 10**7, {"channel_id": channel, "content": "x"}
     emulator.add_rows("messages", [{**wrong, "created_at": begin + 2 * n} for n in range(101)])
     await export_project(chat, path)
-    await chat.messages.send(channel, "news")
+    news = {"channel_id": channel, "content": "news", "created_at": time.time()}
+    emulator.add_rows("messages", [news])
     assert (await export_project(chat, path, look_back=timedelta(0))).new_messages == 1
 
 

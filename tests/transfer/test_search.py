@@ -180,8 +180,8 @@ async def test_files_of_one_second_may_come_in_any_order(emulator: Emulator, cha
     """A message before the border does not end the reading while others of its second follow."""
     emulator.seed(channels=1)
     file = {"name": "a.txt", "url": "/a"}
-    body = [{"id": "early", "created_at": "2025-07-01T00:00:05.2Z"}]
-    body += [{"id": "late", "created_at": "2025-07-01T00:00:05.8Z", "attachment_filenames": file}]
+    late = {"id": "late", "created_at": "2025-07-01T00:00:05.8Z", "attachment_filenames": file}
+    body = [{"id": "early", "created_at": "2025-07-01T00:00:05.2Z"}, late]
     text = msgspec.json.encode(body).decode()
     emulator.faults.add(Fault("listMessages", "status", status=200, body=text, nth=1))
     found = await found_live(chat, since=datetime(2025, 7, 1, 0, 0, 5, 500_000, tzinfo=UTC))

@@ -134,18 +134,6 @@ async def test_the_last_outcome_is_in_the_journal(path: Path) -> None:
         assert states(path) == {"sent": 5}
 
 
-async def test_a_cancelled_job_lets_go_of_its_journal(path: Path) -> None:
-    """Cancelled from without, a job writes down what it knows and closes the file."""
-    platform = Platform()
-    with anyio.CancelScope() as scope:
-        async with platform.job(texts(5), journal=path) as job:
-            await anext(job)
-            scope.cancel()
-            await anyio.sleep_forever()
-    assert sum(states(path).values()) == 5
-    assert statuses(await platform.run(texts(5), journal=path, settle_s=0))["skipped"] > 0
-
-
 @pytest.mark.parametrize("after", [1, 40, 150])
 @pytest.mark.parametrize("ordered", [False, True])
 async def test_a_job_goes_on_where_it_was(path: Path, after: int, ordered: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from ncloudchat_async.bulk import Delivery, send_many
+from ncloudchat_async.bulk import Delivery
 from ncloudchat_async.bulk.settle import Gate, Knowledge
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
 from tests.unit.bulk_fakes import (
@@ -23,7 +23,7 @@ from tests.unit.bulk_fakes import (
 )
 
 
-def iter_of(*fates: str) -> Fate:
+def one_by_one(*fates: str) -> Fate:
     """Make the sends end so, one after another, and all further ones like the last."""
     left = list(fates)
     return lambda _channel, _content: left.pop(0) if len(left) > 1 else left[0]
@@ -65,7 +65,7 @@ async def test_list_lag_beyond_the_settle_time_is_named() -> None:
     assert twice <= doubted
 
 
-async def test_a_second_writer_of_the_same_text_is_named() -> None:
+async def test_a_second_wrone_by_one_the_same_text_is_named() -> None:
     """A copy too many proves nothing, so the messages in doubt stay unknown."""
     platform = Platform(fate=drawn(3, ok=6, lost=4))
     deliveries = list(texts(100))
@@ -165,19 +165,16 @@ async def test_the_last_look_ends_in_a_doubt_whatever_it_shows() -> None:
 
 async def test_two_looks_need_not_follow_one_another() -> None:
     """A look that failed between two that found nothing takes nothing back of the first."""
-    fails = iter([False, True])
-    platform = Platform(fate=iter_of("dropped", "ok"))
 
-    async def newest(channel_id: str) -> AsyncIterator[Row]:
-        platform.unreadable = int(next(fails, False))
-        async for row in platform.newest(channel_id):
-            yield row
+    class Failing(Platform):
+        async def newest(self, channel_id: str) -> AsyncIterator[Row]:
+            self.unreadable = int(self.lists[channel_id] == 1)
+            async for row in super().newest(channel_id):
+                yield row
 
-    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
-    job = send_many(platform.send, newest, texts(1), mode="reconcile", **clocks)
-    async with platform.time.running(), job:
-        assert [outcome.status async for outcome in job] == ["sent"]
-    assert platform.lists["c0"] == 4
+    platform = Failing(fate=one_by_one("dropped", "ok"))
+    (outcome,) = await platform.run(texts(1), mode="reconcile")
+    assert (outcome.status, platform.lists["c0"]) == ("sent", 4)
 
 
 async def test_the_server_clock_is_measured() -> None:
@@ -250,36 +247,42 @@ async def test_order_is_kept_through_doubts(channels: int) -> None:
 
 
 async def test_a_stopped_job_looks_no_more() -> None:
-    """A look that still waits for a message on its way is not made once the job is stopped."""
-    platform = Platform(fate=iter_of("lost", "ok"))
+    """A look that waits for a message on its way is not made when the job is stopped by then."""
+    napping = anyio.Event()
 
-    async def send(channel_id: str, content: str) -> Row:
-        if content == "text 1":
-            await platform.time.sleep(60)  # the look is due meanwhile, and waits
-            job.stop()
-        return await platform.send(channel_id, content)
+    class Stopping(Platform):
+        async def send(self, channel_id: str, content: str) -> Row:
+            if content == "text 1":
+                await napping.wait()
+                await self.time.sleep(60)  # the look is due meanwhile
+                job.stop()
+            return await super().send(channel_id, content)
 
-    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
+    platform = Stopping(fate=one_by_one("lost", "ok"))
+
+    async def sleep(seconds: float) -> None:
+        napping.set()
+        await platform.time.sleep(seconds)
+
     two = texts(2, channels=1)
-    job = send_many(send, platform.newest, two, mode="reconcile", settle_s=5, **clocks)
+    job = platform.job(two, mode="reconcile", settle_s=5, sleep=sleep)
     async with platform.time.running(), job:
-        outcomes = [outcome.status async for outcome in job]
-    assert sorted(outcomes) == ["sent", "unknown"]
+        assert {outcome.status async for outcome in job} == {"sent", "unknown"}
     assert not platform.lists
 
 
 async def test_a_job_stopped_during_a_look_sends_nothing_again() -> None:
     """What the look did not find is named, though it was the second one."""
-    platform = Platform(fate=always("dropped"))
 
-    async def newest(channel_id: str) -> AsyncIterator[Row]:
-        if platform.lists[channel_id]:
-            job.stop()
-        async for row in platform.newest(channel_id):
-            yield row
+    class Stopping(Platform):
+        async def newest(self, channel_id: str) -> AsyncIterator[Row]:
+            if self.lists[channel_id]:
+                job.stop()
+            async for row in super().newest(channel_id):
+                yield row
 
-    clocks = {"now": platform.time.now, "clock": platform.time.now, "sleep": platform.time.sleep}
-    job = send_many(platform.send, newest, texts(1), mode="reconcile", **clocks)
+    platform = Stopping(fate=always("dropped"))
+    job = platform.job(texts(1), mode="reconcile")
     async with platform.time.running(), job:
         assert [outcome.status async for outcome in job] == ["unknown"]
     assert len(platform.calls) == 1

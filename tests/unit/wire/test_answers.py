@@ -230,7 +230,8 @@ def test_minus_one_with_an_id_may_mean_missing(message: str, kind: type[errors.A
 
 def test_minus_one_without_an_id_is_about_the_key() -> None:
     """Where the path names no object, none can be missing: the key is what was not found."""
-    for endpoint in (LIST, ENVELOPED):
+    endpoints: tuple[Endpoint[Any], ...] = (LIST, ENVELOPED)
+    for endpoint in endpoints:
         with pytest.raises(errors.AuthenticationError):
             decode(endpoint, answer({"status": -1, "message": "channel not found"}))
 
