@@ -409,21 +409,24 @@ async def test_a_connection_idle_for_too_long_is_not_used(kind: type[DirectTrans
 
 async def test_an_abandoned_attempt_sends_no_more() -> None:
     """What was not sent when an attempt was given up does not arrive afterwards."""
-    given_up, size = asyncio.Event(), 2**24
+    begun, given_up, size = asyncio.Event(), asyncio.Event(), 2**24
     post: Request[Any] = Endpoint("POST", "/things", dict)(body={"content": "x" * size})
-    received = asyncio.get_running_loop().create_future()
+    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        count = len(await reader.read(1))
+        begun.set()
         await given_up.wait()
-        count = 0
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(2**20):
                 count += len(chunk)
         received.set_result(count)
 
     async with serving(play) as base_url, opened(DirectTransport, base_url) as transport:
-        with pytest.raises(NoReplyError):
-            await transport.perform(post, 0.1)
+        task = asyncio.create_task(transport.perform(post, 30.0))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
         given_up.set()
         async with asyncio.timeout(5):
             assert await received < size
