@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ncloudchat_async import Client
@@ -82,6 +83,7 @@ async def archive(emulator: Emulator, chat: Client, path: Path) -> Path:
         ({"channel": "공지"}, [0, 1]),
         ({"channel": "notice"}, [0, 1]),
         ({"since": datetime.fromtimestamp(START + 86_400 * 3, UTC)}, [3, 4]),
+        ({"since": datetime.fromtimestamp(START + 86_400 * 3 + 0.5, UTC)}, [4]),
         ({"until": datetime.fromtimestamp(START + 86_400, UTC)}, [0]),
         ({"files_only": True}, [3]),
         ({"newest_first": True, "limit": 2}, [4, 3]),
@@ -174,6 +176,18 @@ async def test_a_project_has_the_attachments_of_its_archive(
     assert all(one.sent_at is not None and one.sent_at.tzinfo is UTC for one in found)
 
 
+async def test_files_of_one_second_may_come_in_any_order(emulator: Emulator, chat: Client) -> None:
+    """A message before the border does not end the reading while others of its second follow."""
+    emulator.seed(channels=1)
+    file = {"name": "a.txt", "url": "/a"}
+    late = {"id": "late", "created_at": "2025-07-01T00:00:05.8Z", "attachment_filenames": file}
+    body = [{"id": "early", "created_at": "2025-07-01T00:00:05.2Z"}, late]
+    text = msgspec.json.encode(body).decode()
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=text, nth=1))
+    found = await found_live(chat, since=datetime(2025, 7, 1, 0, 0, 5, 500_000, tzinfo=UTC))
+    assert [one.message_id for one in found] == ["late"]
+
+
 async def test_a_limit_ends_the_reading(emulator: Emulator, chat: Client, archive: Path) -> None:
     """No more is found than asked for, and no page is read in vain."""
     file = {"name": "a.txt", "url": "/a"}
@@ -253,6 +267,14 @@ async def test_messages_are_counted_by_the_projects_day(
     assert live.days == stats.days
 
 
+async def test_who_withdrew_is_not_online(emulator: Emulator, chat: Client, path: Path) -> None:
+    """A member that left while it was connected counts as withdrawn, and as nothing else."""
+    emulator.add_rows("members", [{"id": "away-1", "deleted": True, "online": True}])
+    await export_project(chat, path)
+    stats = archive_stats(path)
+    assert (stats.members, stats.withdrawn, stats.online) == (0, 1, 0)
+
+
 async def test_when_a_message_was_sent_is_told_alike(
     emulator: Emulator, chat: Client, path: Path
 ) -> None:
@@ -327,13 +349,21 @@ async def test_borders_may_lie_anywhere(chat: Client, archive: Path) -> None:
     assert len(await found_live(chat, since=first, limit=most)) == 1
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "soon"])
+@pytest.mark.parametrize(
+    ("at", "digits"),
+    [
+        ("0001-01-01T00:00:00+09:00", 18),
+        ("9999-12-31T23:59:59-09:00", 18),
+        ("soon", 18),
+        ("soon", 19),
+    ],
+)
 async def test_a_time_that_is_none_leaves_a_message_without_one(
-    emulator: Emulator, chat: Client, path: Path, at: str
+    emulator: Emulator, chat: Client, path: Path, at: str, digits: int
 ) -> None:
-    """A message is found whatever it says of its time."""
+    """A message is found whatever it says of its time, also by a number that no column holds."""
     emulator.seed(channels=1)
-    body = f'[{{"id":"m","content":"hello","sort_id":"{"9" * 18}","created_at":"{at}"}}]'
+    body = f'[{{"id":"m","content":"hello","sort_id":"{"9" * digits}","created_at":"{at}"}}]'
     emulator.faults.add(Fault("listMessages", "status", status=200, body=body))
     await export_project(chat, path)
     (found,) = search(path, text="hello")

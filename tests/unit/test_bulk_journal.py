@@ -12,11 +12,20 @@ import pytest
 
 from ncloudchat_async.bulk import Delivery, Outcome, journaled, send_many
 from ncloudchat_async.errors import (
+    AuthenticationError,
     BadRequestError,
+    ClientClosedError,
     ConfigError,
+    DeadlineExceededError,
     JournalLockedError,
     JournalMismatchError,
+    NcloudChatError,
     NotSentError,
+    PermissionDeniedError,
+    ProjectNotFoundError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
 )
 from ncloudchat_async.journal import JournalView
 from ncloudchat_async.journal.view import Binding
@@ -115,6 +124,14 @@ async def test_a_finished_job_sends_nothing_again(path: Path) -> None:
     assert statuses(again) == {"skipped": 50}
     assert {(o.ref, o.message_id) for o in again} == {(o.ref, o.message_id) for o in first}
     assert len(platform.calls) == 50
+
+
+async def test_the_last_outcome_is_in_the_journal(path: Path) -> None:
+    """Whoever has read all outcomes finds them all in the file, inside the block too."""
+    platform = Platform()
+    async with platform.time.running(), platform.job(texts(5), journal=path) as job:
+        assert len([outcome async for outcome in job]) == 5
+        assert states(path) == {"sent": 5}
 
 
 @pytest.mark.parametrize("after", [1, 40, 150])
@@ -398,6 +415,34 @@ async def test_refusals_stay_and_outages_are_tried_again(path: Path) -> None:
     }
     assert isinstance(outcomes["1"].error, BadRequestError)
     assert outcomes["2"].attempts == 2
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        AuthenticationError,
+        ClientClosedError,
+        DeadlineExceededError,
+        NotSentError,
+        PermissionDeniedError,
+        ProjectNotFoundError,
+        QuotaExceededError,
+        RateLimitedError,
+        ServerError,
+    ],
+)
+async def test_what_an_outage_stopped_is_sent_by_the_next_run(
+    path: Path, outage: type[NcloudChatError]
+) -> None:
+    """No failure that says nothing of the message is for good."""
+    platform = Platform()
+
+    async def refuse(channel_id: str, content: str) -> Row:
+        raise outage("down")
+
+    async with send_many(refuse, platform.newest, texts(3), journal=path) as job:
+        assert [outcome.status async for outcome in job] == ["failed"] * 3
+    assert statuses(await platform.run(texts(3), journal=path)) == {"sent": 3}
 
 
 async def test_earlier_failures_do_not_stop_a_resumed_job(path: Path) -> None:
