@@ -130,7 +130,7 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
     return ProjectStats(
         members=await job.members.count() - withdrawn,
         withdrawn=withdrawn,
-        online=await job.members.count(filter={"online": True}),
+        online=await job.members.count(filter={"online": True, "deleted": False}),
         channels=await job.channels.count(),
         subscriptions=await job.subscriptions.count(),
         messages=None,
