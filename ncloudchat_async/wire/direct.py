@@ -107,7 +107,8 @@ class DirectTransport:
         except BodyTooLargeError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = failure_of(error)
+            # A connection that closing has taken away says less than what ended the attempt.
+            failure = failure_of(line.failure or error)
         finally:
             lines.drop(line)
         raise failure

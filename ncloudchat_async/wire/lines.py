@@ -182,6 +182,7 @@ class Line:
     __slots__ = (
         "connection",
         "deadline",
+        "failure",
         "idle_since",
         "payload",
         "protocol",
@@ -201,11 +202,20 @@ class Line:
         self.transport: Final = transport
         self.payload: StreamReader | None = None
         self.watch: Watch | None = None
+        self.failure: Exception | None = None
+        """What ended the attempt that uses this from outside."""
         self.deadline: float = math.inf
         self.idle_since: float = 0.0
 
     def read(self, payload: StreamReader) -> None:
-        """Take note of a body that is still to come."""
+        """Take note of a body that is still to come.
+
+        Raises:
+            Exception: The attempt failed already. Its head had come in the same turn of the
+                loop, and the protocol gives that out first: nobody would fail the body.
+        """
+        if self.failure is not None:
+            raise self.failure
         self.payload = payload
         if self.watch is None:
             self.watch = Watch(self.protocol)
@@ -213,6 +223,7 @@ class Line:
 
     def fail(self, error: Exception) -> None:
         """End the attempt that uses this: it waits for a head, or for the rest of a body."""
+        self.failure = error
         self.protocol.set_exception(error)
         if self.payload is not None:
             self.payload.set_exception(error)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.direct import DirectTransport, usable
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 from ncloudchat_async.wire.public import AiohttpTransport
+from ncloudchat_async.wire.sockets import Sockets
 from ncloudchat_async.wire.transport import Transport, open_transport
 
 KEY = Secret("the-key-itself")
@@ -229,6 +231,101 @@ async def test_every_broken_answer_has_its_error(
             assert caught.value.__cause__ is caught.value.__context__ is None
             # aiohttp keeps a connection whose body had come whole before it was found too large.
             assert transport.connections == connections or error is BodyTooLargeError
+
+
+HEAD_ONLY = OK + b"Content-Length: 100\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "said",
+    [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM, INTERIM + HEAD_ONLY],
+    ids=["head", "begun-body", "interim", "interim-and-head"],
+)
+async def test_an_answer_that_begins_when_time_is_up_and_stalls(
+    kind: type[DirectTransport], said: bytes
+) -> None:
+    """A busy loop finds head and timeout due in one turn: the attempt ends all the same."""
+    asked, go, sent = threading.Event(), threading.Event(), threading.Event()
+
+    def play(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(2**16)
+            asked.set()
+            go.wait(5)
+            connection.sendall(said)
+            sent.set()
+            connection.recv(2**16)  # until the client gives up
+
+    def stall() -> None:
+        go.set()
+        sent.wait(5)
+        threading.Event().wait(0.2)  # well past the end of the attempt's time
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=play, args=(listener,))
+        thread.start()
+        async with opened(kind, f"http://127.0.0.1:{listener.getsockname()[1]}") as transport:
+            attempt = asyncio.create_task(transport.perform(GET, 0.1))
+            await asyncio.to_thread(asked.wait, 5)
+            asyncio.get_running_loop().call_soon(stall)
+            async with asyncio.timeout(2):
+                with pytest.raises(NoReplyError, match="in time"):
+                    await attempt
+        await asyncio.to_thread(thread.join, 5)
+
+
+@pytest.mark.parametrize(
+    "said", [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM], ids=["head", "body", "1xx"]
+)
+async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> None:
+    """Closing ends an attempt whose head came in the same turn, and says so."""
+    asked = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        asked.set()
+        await reader.read()
+
+    async with serving(play) as base_url:
+        transport = DirectTransport(
+            base_url, {}, timeouts=Timeouts(), pool=Pool(), sockets=Sockets()
+        )
+        await transport.open()
+        attempt = asyncio.create_task(transport.perform(GET, None))
+        await asked.wait()
+        (line,) = transport._lines._busy
+        line.protocol.data_received(said)
+        await transport.aclose()
+        async with asyncio.timeout(2):
+            with pytest.raises(NoReplyError, match="closed unanswered"):
+                await attempt
+
+
+async def test_an_answer_that_is_complete_when_time_is_up() -> None:
+    """What came whole before the attempt was failed is its answer; the connection is not kept."""
+    asked = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        asked.set()
+        await reader.read()
+
+    async with serving(play) as base_url:
+        transport = DirectTransport(
+            base_url, {}, timeouts=Timeouts(), pool=Pool(), sockets=Sockets()
+        )
+        await transport.open()
+        attempt = asyncio.create_task(transport.perform(GET, None))
+        await asked.wait()
+        (line,) = transport._lines._busy
+        line.protocol.data_received(OK + b"Content-Length: 2\r\n\r\n{}")
+        line.fail(TimeoutError())
+        assert (await attempt).body == b"{}"
+        assert not transport._lines._idle
+        await transport.aclose()
 
 
 @KINDS
