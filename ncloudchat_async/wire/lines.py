@@ -15,7 +15,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.streams import StreamReader
 
-from ncloudchat_async.errors import ClientClosedError, NotSentError
+from ncloudchat_async.errors import ClientClosedError, NotSentError, TransportError
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
 from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s
@@ -93,11 +93,11 @@ class Lines:
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            failure = NotSentError("the connection pool was closed")
+            failure: TransportError = NotSentError("the connection pool was closed")
         except TimeoutError:
             failure = NotSentError("connecting took too long")
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no connection
-            failure = NotSentError(*failure_of(error).args)
+            failure = failure_of(error, left=False)
         else:
             if not line.protocol.should_close:
                 return line

@@ -23,6 +23,7 @@ from ncloudchat_async.errors import (
     ClientClosedError,
     NcloudChatError,
     NoReplyError,
+    NotSentError,
     TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
@@ -87,6 +88,9 @@ class AiohttpTransport:
         # The failure is raised outside of the except blocks, so that it holds no reference
         # to an exception of aiohttp, whose traceback and request carry the headers.
         failure: NcloudChatError
+        if self._session.closed:
+            raise NotSentError("the connection pool is closed")
+        attempt = _Attempt()
         try:
             async with self._session.request(
                 request.endpoint.method,
@@ -95,7 +99,7 @@ class AiohttpTransport:
                 headers=self._headers,
                 allow_redirects=False,
                 timeout=self._timeout(timeout_s),
-                middlewares=(_once,),
+                middlewares=(attempt,),
             ) as answer:
                 body = await self._read(answer)
                 if body is not None:
@@ -109,9 +113,10 @@ class AiohttpTransport:
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            failure = NoReplyError("the connection pool was closed")
+            kind = NoReplyError if attempt.left else NotSentError
+            failure = kind("the connection pool was closed")
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = failure_of(error)
+            failure = failure_of(error, left=attempt.left)
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
@@ -214,6 +219,7 @@ def session_of(
     if borrowed is None:
         return aiohttp.ClientSession(
             connector=_Connector(pool, sockets),
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env,
         )
@@ -223,6 +229,7 @@ def session_of(
         return aiohttp.ClientSession(
             connector=borrowed.connector,
             connector_owner=False,
+            request_class=_Request,
             loop=asyncio.get_running_loop(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
@@ -236,13 +243,37 @@ def session_of(
     raise ClientClosedError(problem)
 
 
-async def _once(
-    request: aiohttp.ClientRequest, handler: ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a request: it does so only on exceptions of its own."""
-    failure: TransportError
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, OSError) as error:
-        failure = failure_of(error)
-    raise failure
+class _Attempt:
+    """A middleware for one attempt: keeps aiohttp from repeating it, and knows if it left.
+
+    aiohttp repeats on exceptions of its own only.
+    """
+
+    def __init__(self) -> None:
+        self.left = False
+        """Whether there was a connection to write the request to."""
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send a request on the first connection that can be had, and only there."""
+        if isinstance(request, _Request):
+            request.attempt = self
+        failure: TransportError
+        try:
+            return await handler(request)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = failure_of(error, left=self.left)
+        raise failure
+
+
+class _Request(aiohttp.ClientRequest):
+    """aiohttp's request, which tells its attempt that it leaves."""
+
+    attempt: _Attempt | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Write the request to a connection."""
+        if self.attempt is not None:
+            self.attempt.left = True
+        return await super().send(conn)
