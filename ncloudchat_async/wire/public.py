@@ -90,17 +90,21 @@ class AiohttpTransport:
         failure: NcloudChatError
         if self._session.closed:
             raise NotSentError("the connection pool is closed")
-        attempt = _Attempt()
+        limit = asyncio.timeout(timeout_s)
+        attempt = _Attempt(limit, self._read_s)
         try:
-            async with self._session.request(
-                request.endpoint.method,
-                URL(self._base_url + request.target, encoded=True),
-                data=_streamed(request.body),
-                headers=self._headers,
-                allow_redirects=False,
-                timeout=self._timeout(timeout_s),
-                middlewares=(attempt,),
-            ) as answer:
+            async with (
+                limit,
+                self._session.request(
+                    request.endpoint.method,
+                    URL(self._base_url + request.target, encoded=True),
+                    data=_streamed(request.body),
+                    headers=self._headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(timeout_s),
+                    middlewares=(attempt,),
+                ) as answer,
+            ):
                 body = await self._read(answer)
                 if body is not None:
                     return Response(answer.status, answer.headers, body)
@@ -147,10 +151,10 @@ class AiohttpTransport:
         watch.body = answer.content
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
+        """Have aiohttp bound connecting only: `sock_read` begins anew with every byte."""
         return aiohttp.ClientTimeout(
-            total=timeout_s,
+            total=None,
             connect=connecting_s(self._connect_s, timeout_s),
-            sock_read=self._read_s,
             # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
             ceil_threshold=math.inf,
         )
@@ -244,14 +248,16 @@ def session_of(
 
 
 class _Attempt:
-    """A middleware for one attempt: keeps aiohttp from repeating it, and knows if it left.
+    """A middleware for one attempt: keeps aiohttp from repeating it, and knows when it leaves.
 
     aiohttp repeats on exceptions of its own only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: asyncio.Timeout, read_s: float | None) -> None:
         self.left = False
         """Whether there was a connection to write the request to."""
+        self._limit: Final = limit
+        self._read_s: Final = read_s
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: ClientHandlerType
@@ -266,6 +272,13 @@ class _Attempt:
             failure = failure_of(error, left=self.left)
         raise failure
 
+    def leave(self) -> None:
+        """Take note that the request is about to be written: the time for reading begins."""
+        self.left = True
+        if self._read_s is not None:
+            latest = asyncio.get_running_loop().time() + self._read_s
+            self._limit.reschedule(min(latest, self._limit.when() or math.inf))
+
 
 class _Request(aiohttp.ClientRequest):
     """aiohttp's request, which tells its attempt that it leaves."""
@@ -275,5 +288,5 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Write the request to a connection."""
         if self.attempt is not None:
-            self.attempt.left = True
+            self.attempt.leave()
         return await super().send(conn)
