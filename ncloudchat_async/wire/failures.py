@@ -37,6 +37,8 @@ def failure_of(error: Exception, *, left: bool = True) -> TransportError:
         left: Whether a connection was there to write the request to; without one it surely
             did not leave.
     """
+    if isinstance(error, TransportError):
+        return type(error)(*error.args)
     kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
     if not left and kind is NoReplyError:
         kind, text = NotSentError, _UNSENT

@@ -18,7 +18,7 @@ from aiohttp.streams import StreamReader
 from ncloudchat_async.errors import ClientClosedError, NotSentError, TransportError
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s
+from ncloudchat_async.wire.sockets import Handler, Sockets, Watch, connecting_s
 
 __all__ = ["Address", "Line", "Lines"]
 
@@ -195,6 +195,7 @@ class Line:
         # They are None in connections given back to the connector: never here.
         assert protocol is not None
         assert transport is not None
+        protocol.__class__ = Handler
         if hasattr(transport, "max_size"):
             setattr(transport, "max_size", _READ_BYTES)  # noqa: B010 - only the stock loop has it
         self.connection: Final = connection

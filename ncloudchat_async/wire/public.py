@@ -31,7 +31,7 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KEY_HEADER, Secret
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s, owned
+from ncloudchat_async.wire.sockets import Handler, Sockets, Watch, connecting_s, owned
 
 __all__ = ["AiohttpTransport", "session_of"]
 
@@ -112,8 +112,6 @@ class AiohttpTransport:
                     f"the answer is larger than Pool.max_body_bytes = {self._max_body_bytes}",
                     applied="unknown",
                 )
-        except TransportError as error:
-            failure = type(error)(*error.args)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
@@ -258,6 +256,7 @@ class _Attempt:
         """Whether there was a connection to write the request to."""
         self._limit: Final = limit
         self._read_s: Final = read_s
+        self._bounded: ResponseHandler | None = None
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: ClientHandlerType
@@ -270,11 +269,21 @@ class _Attempt:
             return await handler(request)
         except (aiohttp.ClientError, OSError) as error:
             failure = failure_of(error, left=self.left)
+        finally:
+            if self._bounded is not None:
+                self._bounded.__class__ = ResponseHandler
         raise failure
 
-    def leave(self) -> None:
-        """Take note that the request is about to be written: the time for reading begins."""
+    def leave(self, protocol: ResponseHandler | None) -> None:
+        """Take note that the request is about to be written: the time for reading begins.
+
+        Until the head of the answer is there, interim answers are bounded. The connection
+        may belong to others, so it is theirs again from then on.
+        """
         self.left = True
+        if type(protocol) is ResponseHandler:
+            self._bounded = protocol
+            protocol.__class__ = Handler
         if self._read_s is not None:
             latest = asyncio.get_running_loop().time() + self._read_s
             self._limit.reschedule(min(latest, self._limit.when() or math.inf))
@@ -288,5 +297,5 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Write the request to a connection."""
         if self.attempt is not None:
-            self.attempt.leave()
+            self.attempt.leave(conn.protocol)
         return await super().send(conn)

@@ -192,7 +192,7 @@ ROWS = {name: (row,) if isinstance(row, Row) else row for name, row in TABLE.ite
 
 STALLS = (
     "black_hole", "tls_hang", "hang", "hang_in_headers", "hang_in_body", "never_reads",
-    "drip_headers", "drip_body", "endless_interim",
+    "drip_headers", "drip_body",
 )  # fmt: skip
 """Faults that show by a timeout only."""
 

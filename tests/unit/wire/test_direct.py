@@ -329,6 +329,41 @@ async def test_an_answer_that_is_complete_when_time_is_up() -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("interim", [20, 21])
+async def test_interim_answers_are_bounded(kind: type[DirectTransport], interim: int) -> None:
+    """An answer may come after 20 interim ones, however they are cut; more are no answer."""
+    said = INTERIM * interim + OK + b"Content-Length: 2\r\n\r\n{}"
+    for play in (answering(said), answering(*[INTERIM] * interim, said[len(INTERIM) * interim :])):
+        async with serving(play) as base_url, opened(kind, base_url) as transport:
+            if interim <= 20:
+                for _ in range(2):
+                    assert (await transport.perform(GET, 5.0)).body == b"{}"
+                assert transport.connections == 1
+            else:
+                with pytest.raises(NoReplyError, match="interim"):
+                    await transport.perform(GET, 5.0)
+
+
+async def test_a_lent_connection_is_given_back_as_it_was() -> None:
+    """What bounds our attempts does not bound those of the lender."""
+    play = answering(INTERIM * 30 + OK + b"Content-Length: 2\r\n\r\n{}")
+
+    async def first_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK + b"Content-Length: 2\r\n\r\n{}")
+        await play(reader, writer)
+
+    async with serving(first_once) as base_url, aiohttp.ClientSession() as lent:
+        transport = await open_transport(
+            base_url, "p1", KEY, timeouts=Timeouts(), pool=Pool(), session=lent
+        )
+        await transport.perform(GET, 5.0)
+        await transport.aclose()
+        async with lent.get(base_url) as answer:
+            assert await answer.read() == b"{}"
+
+
+@KINDS
 async def test_what_cannot_be_reached_was_not_sent(kind: type[DirectTransport]) -> None:
     """A refused connection is an error that says so."""
     with socket.socket() as closed:
