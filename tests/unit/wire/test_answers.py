@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ncloudchat_async import errors
 from ncloudchat_async.models import Channel, Friendship
+from ncloudchat_async.models.base import Timestamp
 from ncloudchat_async.wire.answers import MAX_DEPTH, Response, decode, retry_after_s
 from ncloudchat_async.wire.endpoint import Endpoint
 
@@ -302,6 +303,31 @@ def test_a_bad_timestamp_does_not_fail_its_object(value: object) -> None:
     """What cannot be read as an aware moment is None, and the rest is kept."""
     channel = decode(BARE, answer({"id": "1", "name": "n", "created_at": value}))
     assert (channel.name, channel.created_at) == ("n", None)
+
+
+class Own(msgspec.Struct):
+    """An answer that another program describes."""
+
+    created_at: int | str
+    updated_at: Timestamp = None
+    mark: dict[str, Timestamp] | None = None
+    others: list["Own"] = []
+
+
+@pytest.mark.parametrize("said", [1753254120000, "2025-07-23T16:02:00+09:00", "soon", None])
+@pytest.mark.parametrize("returns", [dict, dict[str, object], object])
+def test_what_is_no_timestamp_by_type_is_left_as_it_is(returns: type[object], said: object) -> None:
+    """A name that ends in `_at` means nothing: an answer of no certain type is what was sent."""
+    body = {"created_at": said, "deep": {"read_at": said}, "status": 1}
+    assert decode(Endpoint("GET", "/new", returns), answer(body)) == body
+
+
+def test_a_struct_of_another_program_says_which_are_timestamps() -> None:
+    """Timestamps are read wherever the type has them, and nowhere else."""
+    said = {"created_at": 7, "updated_at": "soon", "mark": {"a": "soon"}, "status": 1}
+    assert decode(
+        Endpoint("GET", "/new", Own), answer({**said, "others": [{**said, "created_at": "x"}]})
+    ) == Own(7, None, {"a": None}, [Own("x", None, {"a": None})])
 
 
 @pytest.mark.parametrize(
