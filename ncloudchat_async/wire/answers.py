@@ -202,7 +202,7 @@ def _decode_slowly(
         )
     # A write tells what it did in its envelope; nothing at all tells nothing.
     value = _unwrap(endpoint, answer) if answer or not endpoint.repeatable else answer
-    if value in (None, {}, []):
+    if value in (None, {}, []) or _is_empty_envelope(endpoint, value):
         return _empty(endpoint, response, value)
     try:
         sound = with_sound_timestamps(value, endpoint.returns)
@@ -222,6 +222,14 @@ def _unwrap(endpoint: Endpoint[Any], answer: Any) -> Any:
         names = " or ".join(endpoint.envelope)
         raise DecodeError(f"the answer does not fit: it has no {names}", applied="unknown")
     return answer
+
+
+def _is_empty_envelope(endpoint: Endpoint[Any], value: Any) -> bool:
+    """Tell whether a bare answer is `{"message": null}`, as writes say it (D04)."""
+    if endpoint.envelope or not isinstance(value, dict) or "id" in value:
+        return False
+    said = [item for key, item in value.items() if key != "status"]
+    return said == [None]
 
 
 def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:

@@ -305,6 +305,20 @@ def test_a_bad_timestamp_does_not_fail_its_object(value: object) -> None:
     assert (channel.name, channel.created_at) == ("n", None)
 
 
+@pytest.mark.parametrize("body", [{"channel": None}, {"message": None, "status": 1}])
+def test_an_envelope_without_anything_in_it_means_an_unknown_id(body: object) -> None:
+    """A bare object is not found either when it comes as an empty envelope (D04)."""
+    with pytest.raises(errors.NotFoundError):
+        decode(BARE, answer(body))
+    untyped = Endpoint("GET", "/things/{thing_id}", dict)
+    assert decode(untyped, answer(body)) == body
+    for sound in ({"channel": {"id": None}}, {"channel": "x"}, {"status": 1}):
+        with pytest.raises(errors.DecodeError):
+            decode(BARE, answer(sound))
+    with pytest.raises(errors.DecodeError):
+        decode(Endpoint("GET", "/mine", Channel), answer(body))
+
+
 class Own(msgspec.Struct):
     """An answer that another program describes."""
 
