@@ -28,7 +28,7 @@ from ncloudchat_async.settings import (
     Timeouts,
     check_base_url,
 )
-from ncloudchat_async.wire.auth import KeySource, Secret
+from ncloudchat_async.wire.auth import NOT_TEXT, KeySource, Secret
 from ncloudchat_async.wire.endpoint import Request, check_id
 from ncloudchat_async.wire.observe import Observer, Stats
 
@@ -297,7 +297,9 @@ class Client:
 
     def __repr__(self) -> str:
         """Show where calls go, and how; never the key."""
-        options = self.options
+        options = getattr(self, "options", None)
+        if options is None:  # a traceback shows one that refused its arguments
+            return "<Client not made>"
         return (
             f"<Client {'open' if self._core.is_open else 'closed'} project_id={self.project_id!r} "
             f"base_url={self.base_url!r} priority={options.priority!r} "
@@ -314,15 +316,14 @@ def _key_of(api_key: str | KeySource | None) -> Secret | KeySource:
     """Wrap the key before anything can fail, so that no traceback shows it."""
     if api_key is None:
         return Secret(os.environ.get(_KEY_VARIABLE, ""))
-    if isinstance(api_key, str):
-        return Secret(api_key)
-    if not callable(api_key):
-        raise ConfigError("api_key takes a string, or an async callable that returns one")
-    return api_key
+    # Bytes, or whatever else is no key, may still be one to whoever reads it.
+    return Secret(api_key) if isinstance(api_key, str) or not callable(api_key) else api_key
 
 
 def _checked_key(key: Secret | KeySource) -> Secret | KeySource:
     problem = key.problem() if isinstance(key, Secret) else None
+    if problem == NOT_TEXT:
+        raise ConfigError("api_key takes a string, or an async callable that returns one")
     if problem:
         raise ConfigError(f"api_key {problem} (pass it, or set {_KEY_VARIABLE})")
     return key
