@@ -1,6 +1,7 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -243,8 +244,13 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
 
 
 def _json(value: object) -> str:
+    """Write what JSON can hold, and nothing that would have to be made into something else."""
     try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, UnicodeEncodeError):
+        # msgspec would send null for NaN, a list for a set, and base64 for bytes.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
         problem = "filter and sort take what JSON can hold: text, numbers, true, false, null"
+    else:
+        return text
     raise ConfigError(problem)

@@ -3,6 +3,8 @@
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ncloudchat_async.bulk import Outcome, send_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
+from ncloudchat_async.resources.base import _json
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
@@ -74,6 +77,23 @@ def test_an_async_observer_is_refused() -> None:
 
 LISTS: list[tuple[str, str, list[object]]] = [
     ("filter", "filter takes a mapping", ["x", 5, ["type"], ""]),
+    (
+        "filter",
+        "what JSON can hold",
+        [
+            {"a": float("nan")},
+            {"a": [1, float("-inf")]},
+            {"a": {"x"}},
+            {"a": frozenset()},
+            {"a": b"x"},
+            {"a": Decimal(1)},
+            {"a": datetime.now(UTC)},
+            {"a": object()},
+            {"a": "\ud800"},
+            {("a", "b"): 1},
+        ],
+    ),
+    ("sort", "what JSON can hold", [{"a": float("inf")}, {"a": b"1"}, {"a": {1}}]),
     ("sort", "sort takes a field", [5, ["-created_at"], True]),
     ("per_page", "per_page must be a whole number, from 1 to 100", ["10", 1.0, True, 0, 101]),
     ("offset", "offset must be a whole number, 0 or more", ["0", -1, 1.5, None]),
@@ -92,6 +112,13 @@ def test_a_list_refuses_at_the_call(name: str, words: str, value: object) -> Non
     for listed in (chat.channels.list, partial(chat.messages.list, "channel-1")):
         with pytest.raises(ConfigError, match=words):
             listed(**{name: value})  # type: ignore[arg-type]  # the mistake
+
+
+def test_a_filter_is_sent_as_json_has_it() -> None:
+    """What JSON can hold is sent as it is: nested, in any script, and as short as it can be."""
+    asked = {"name": "김/\u0001", "a.b": [1, 2.5, None, True], "c": {"d": {}}, "e": (10**20,)}
+    text = '{"name":"김/\\u0001","a.b":[1,2.5,null,true],"c":{"d":{}},"e":[100000000000000000000]}'
+    assert _json(asked) == text
 
 
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [
