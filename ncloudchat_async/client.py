@@ -283,7 +283,9 @@ class Client:
     async def aclose(self, *, grace_s: float = _GRACE_S) -> None:
         """Close the pool for all views; once closed, calling it again does nothing.
 
-        Calls that wait for quota end with `ClientClosedError`.
+        Calls that wait for quota end with `ClientClosedError`. While another task closes the
+        client, this waits until it has. Cancelled, it ends the calls that run at once and
+        closes the pool all the same; a write that was on its way may have been applied.
 
         Args:
             grace_s: Seconds that running calls get to end; 5 is longer than most of them take.
