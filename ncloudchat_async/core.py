@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ncloudchat_async.errors import ClientClosedError, DeadlineExceededError
 from ncloudchat_async.settings import Pool, Quota, Timeouts
 from ncloudchat_async.wire.auth import KeyRing, KeySource, Secret
@@ -37,7 +39,7 @@ class Core:
     ) -> None:
         self.project_id: Final = project_id
         self.base_url: Final = base_url
-        self.quota: Final = quota
+        self.quota: Final = _bounded(quota, pool)
         self._key: Final = key
         self._timeouts: Final = timeouts
         self._pool: Final = pool
@@ -120,7 +122,7 @@ class Core:
         self._transports.append(transport)
         self._session = Session(
             transport,
-            RateSemaphore(_bounded(self.quota, self._pool)),
+            RateSemaphore(self.quota),
             keys,
             timeouts=self._timeouts,
             budget=self._budget,
@@ -163,10 +165,4 @@ def _bounded(quota: Quota, pool: Pool) -> Quota:
     """Let fewer connections than slots mean fewer slots, so that nobody waits holding one."""
     if pool.max_connections is None or pool.max_connections >= quota.max_in_flight:
         return quota
-    return Quota(
-        rate=quota.rate,
-        burst=quota.burst,
-        max_in_flight=pool.max_connections,
-        max_wait_s=quota.max_wait_s,
-        adaptive=quota.adaptive,
-    )
+    return msgspec.structs.replace(quota, max_in_flight=pool.max_connections)

@@ -289,6 +289,16 @@ async def test_in_flight_is_bounded(emulator: Emulator) -> None:
         assert chat.stats.throttles == 0
 
 
+def test_the_quota_that_is_shown_is_the_one_in_force() -> None:
+    """A smaller pool bounds what is in flight, and the workers of a job; the rest stays."""
+    asked = Quota(rate=7.0, burst=2, max_wait_s=3.0, adaptive=False)
+    chat = Client("project", "key", quota=asked, pool=Pool(max_connections=4))
+    assert chat.quota == Quota(rate=7.0, burst=2, max_in_flight=4, max_wait_s=3.0, adaptive=False)
+    assert "max_in_flight=4" in repr(chat)
+    for connections in (64, 100, None):
+        assert Client("project", "key", pool=Pool(max_connections=connections)).quota == Quota()
+
+
 async def test_a_told_rate_is_kept(emulator: Emulator) -> None:
     """With a quota told, the server sees it kept in every second, but for late arrivals.
 
