@@ -203,14 +203,6 @@ class Client:
         )
         return view
 
-    def with_priority(self, priority: Priority) -> "Client":
-        """Return a view with another claim on the quota, `interactive` or `bulk`.
-
-        Raises:
-            ConfigError: It is another word.
-        """
-        return self.with_options(priority=priority)
-
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
 

@@ -22,7 +22,7 @@ from ncloudchat_async.errors import (
 )
 from ncloudchat_async.paging import Pages, count_from
 from ncloudchat_async.paging import Row as HasId
-from ncloudchat_async.settings import CallOptions, Quota
+from ncloudchat_async.settings import CallOptions, Priority, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "typed"]
@@ -65,7 +65,7 @@ class Caller(Protocol):
         """Send a request and return what it answers."""
         ...
 
-    def with_priority(self, priority: Literal["interactive", "bulk"]) -> "Caller":
+    def with_options(self, *, priority: Priority) -> "Caller":
         """Return the same caller with another claim on the quota."""
         ...
 
