@@ -42,11 +42,7 @@ class Address(aiohttp.ClientRequest):
 
 
 class Lines:
-    """The connections of a transport, busy and idle, and one timer for each kind.
-
-    The connector opens them and closes them with itself; its own pool would cost as much
-    again as everything here.
-    """
+    """The connections of a transport, busy and idle, and one timer for each kind."""
 
     def __init__(self, address: Address, timeouts: Timeouts, pool: Pool, sockets: Sockets) -> None:
         self._address: Final = address

@@ -97,7 +97,8 @@ async def owned(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
 
     asyncio itself ends an async generator when it is garbage collected, in its loop, and
     before `asyncio.run` closes the loop. So a client that is never closed leaves no
-    connection and no warning behind.
+    connection and no warning behind. Where a program closes the loop itself and leaves out
+    `shutdown_asyncgens`, asyncio warns of its own transports, which nobody can close any more.
     """
     try:
         yield
