@@ -62,7 +62,7 @@ async def test_an_answer_is_taken_by_its_own_request(
     async with opened(opener, faulty.url(name, "own")) as session:
         for _ in range(4):
             assert await session.send(CALLS["GET"], options_of()) == Thing("1")
-            await asyncio.sleep(0.03)  # the server sends what nobody asked for
+            await asyncio.sleep(0.1)  # the server sends what nobody asked for
 
 
 async def test_cookies_are_not_kept(opener: Opener, faulty: FaultServer) -> None:

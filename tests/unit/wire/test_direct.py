@@ -63,11 +63,12 @@ async def opened(
     base_url: str,
     *,
     pool: Pool = Pool(),  # noqa: B008 - frozen
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Transport]:
     """Open one transport with a key, and close it."""
     public = kind is AiohttpTransport
     transport = await open_transport(
-        base_url, "p1", KEY, timeouts=Timeouts(), pool=pool, public=public
+        base_url, "p1", KEY, timeouts=timeouts, pool=pool, public=public
     )
     assert type(transport) is kind
     try:
@@ -222,11 +223,14 @@ async def test_every_broken_answer_has_its_error(
     kind: type[DirectTransport], play: Play, error: type[NcloudChatError]
 ) -> None:
     """Both transports raise the same typed error, and the next attempt has a new connection."""
-    pool = Pool(max_body_bytes=1000)
-    async with serving(play) as base_url, opened(kind, base_url, pool=pool) as transport:
+    pool, timeouts = Pool(max_body_bytes=1000), Timeouts(read_s=0.15)
+    async with (
+        serving(play) as base_url,
+        opened(kind, base_url, pool=pool, timeouts=timeouts) as transport,
+    ):
         for connections in (1, 2):
             with pytest.raises(error) as caught:
-                await transport.perform(GET, 0.15)
+                await transport.perform(GET, 5.0)
             assert type(caught.value) is error
             assert caught.value.__cause__ is caught.value.__context__ is None
             # aiohttp keeps a connection whose body had come whole before it was found too large.
