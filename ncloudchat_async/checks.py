@@ -15,6 +15,7 @@ __all__ = [
     "check_number",
     "check_text",
     "check_type",
+    "check_unicode",
     "check_whole",
 ]
 
@@ -35,9 +36,9 @@ def check_type(name: str, value: object, kinds: type | tuple[type, ...], takes: 
         raise ConfigError(f"{name} takes {takes}, not {_shown(value)}")
 
 
-def check_callable(name: str, value: object, takes: str) -> None:
-    """Refuse what cannot be called; `takes` says in words what is wanted."""
-    if not callable(value):
+def check_callable(name: str, value: object, takes: str, *, optional: bool = False) -> None:
+    """Refuse what cannot be called, or None unless `optional`; `takes` says what is wanted."""
+    if not (callable(value) or (optional and value is None)):
         raise ConfigError(f"{name} takes {takes}, not {_shown(value)}")
 
 
@@ -45,6 +46,13 @@ def check_text(name: str, value: object, *, optional: bool = False) -> None:
     """Refuse what is not a string, or None where that is `optional`."""
     if not (isinstance(value, str) or (optional and value is None)):
         raise ConfigError(f"{name} must be a string, not {_shown(value)}")
+
+
+def check_unicode(name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse what is no string, or holds half a character, which no file and no call takes."""
+    check_text(name, value, optional=optional)
+    if isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value):
+        raise ConfigError(f"{name} holds a lone surrogate, which is no valid Unicode: mend it")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -213,7 +213,7 @@ class Job(Run[Delivery, Outcome]):
 
     async def _deliver(self, item: Delivery) -> Outcome | None:
         """Send one message and say what became of it; None: not known yet."""
-        attempts = 0
+        attempts, doubt = 0, None
         while True:
             try:
                 message = await self._send(item.channel_id, item.content)
@@ -224,10 +224,13 @@ class Job(Run[Delivery, Outcome]):
                 raise
             except NcloudChatError as error:
                 attempts += self._sent_once(error)
+                if error.applied == "unknown":
+                    doubt = error
                 if await self._repeats_in_doubt(error, attempts):
                     continue
-                status = VERDICTS[error.applied]
-                out = Outcome(item.ref, item.channel_id, status, None, error, attempts)
+                why = doubt or error  # a refusal says nothing of what was sent before it
+                status = VERDICTS[why.applied]
+                out = Outcome(item.ref, item.channel_id, status, None, why, attempts)
                 self._count(status)
             else:
                 attempts += self._sent_once()

@@ -18,9 +18,14 @@ from ncloudchat_async.bulk.delivery import VERDICTS, Delivery, Job, Outcome, Rul
 from ncloudchat_async.bulk.reconcile import Listed, ListNewest
 from ncloudchat_async.bulk.settle import Answer, Knowledge, Settler, doubtful
 from ncloudchat_async.bulk.source import END, End, Source
-from ncloudchat_async.errors import JournalError, JournalMismatchError, NcloudChatError
+from ncloudchat_async.errors import (
+    JournalError,
+    JournalMismatchError,
+    NcloudChatError,
+    OutcomeUnknownError,
+)
 from ncloudchat_async.journal.commits import Journal
-from ncloudchat_async.journal.view import Entry
+from ncloudchat_async.journal.view import Entry, State
 from ncloudchat_async.journal.writer import JournalWriter
 
 __all__ = ["JournaledJob"]
@@ -35,6 +40,8 @@ class Planned(Delivery, frozen=True, gc=False):
     seq: int = 0
     attempts: int = 0
     """Sends in earlier runs."""
+    doubt: NcloudChatError | None = None
+    """Why one of those may have arrived; only where it is sent again all the same."""
 
 
 class JournaledJob(Job):
@@ -201,9 +208,12 @@ class JournaledJob(Job):
             return
         if self._lanes is not None:
             # What an earlier run was killed with before it could settle it counts as well.
-            for entry in await self._journal.call(partial(JournalWriter.in_state, state="unknown")):
-                self._lane_held.setdefault(entry.channel_id, set()).add(entry.seq)
-                self._lanes.occupy(entry.channel_id)
+            first = 0
+            while page := await self._earlier("unknown", first):
+                for entry in page:
+                    self._lane_held.setdefault(entry.channel_id, set()).add(entry.seq)
+                    self._lanes.occupy(entry.channel_id)
+                first = page[-1].seq + 1
         due_s = self._rules.clock() + self._rules.settle_s
         assert self._settler is not None
         self._settler.open = await self._journal.call(lambda journal: journal.doubt_all(due_s))
@@ -211,9 +221,7 @@ class JournaledJob(Job):
 
     async def _tell_earlier(self, state: Literal["failed", "unknown"]) -> None:
         first = 0
-        while page := await self._journal.call(
-            partial(JournalWriter.in_state, state=state, first=first, limit=_PAGE)
-        ):
+        while page := await self._earlier(state, first):
             for entry in page:
                 self._tell(
                     Outcome(
@@ -228,6 +236,12 @@ class JournaledJob(Job):
             await self._room()
             first = page[-1].seq + 1
 
+    async def _earlier(self, state: State, first: int) -> list[Entry]:
+        """Read a page of what the journal holds in a state, from a number on."""
+        return await self._journal.call(
+            partial(JournalWriter.in_state, state=state, first=first, limit=_PAGE)
+        )
+
     def _tell(self, out: Outcome) -> None:
         """Hand out what an earlier run did; it counts, but stops nothing."""
         self._counts[out.status] += 1
@@ -237,17 +251,9 @@ class JournaledJob(Job):
         """Give what the journal still plans, then what the input still holds."""
         async with self._turn:
             while not self._page and self._unread < self._planned:
-                page = await self._journal.call(
-                    partial(
-                        JournalWriter.in_state, state="planned", first=self._unread, limit=_PAGE
-                    )
-                )
+                page = await self._earlier("planned", self._unread)
                 self._unread = page[-1].seq + 1 if page else self._planned
-                self._page.extend(
-                    Planned(entry.channel_id, entry.content, entry.ref, entry.seq, entry.attempts)
-                    for entry in page
-                    if entry.seq < self._planned
-                )
+                self._page.extend(_planned(entry) for entry in page if entry.seq < self._planned)
             return self._page.popleft() if self._page else await self._read()
 
     async def _read(self) -> Planned | End:
@@ -281,14 +287,17 @@ class JournaledJob(Job):
         """Send one message and note what came of it; None: it is in doubt."""
         assert self._settler is not None
         try:
-            answer = await self._attempt(item.seq, item.channel_id, item.content)
+            answer, doubt = await self._attempt(item.seq, item.channel_id, item.content), item.doubt
             sends = answer.sends
             while answer.error is not None and await self._repeats(answer.error, sends):
+                doubt = answer.error
                 answer = await self._attempt(item.seq, item.channel_id, item.content)
                 sends += answer.sends
         except CancelledError:
             self._counts["unknown"] += 1
             raise
+        if answer.state == "failed" and doubt is not None:
+            answer = Answer("unknown", None, doubt)  # the refused one was not the first
         self._journal.record(item.seq, answer.state, answer.message_id, answer.error)
         if answer.state == "unknown" and self._rules.mode == "reconcile":
             if self._lanes is not None:
@@ -311,6 +320,7 @@ class JournaledJob(Job):
     async def _attempt(self, seq: int, channel_id: str, content: str) -> Answer:
         """Send one message once, its intent being durable."""
         await self._journal.intend(seq, self._now_ms())
+        begun_ms = self._now_ms()
         try:
             message = await self._send(channel_id, content)
         except CancelledError:
@@ -319,7 +329,7 @@ class JournaledJob(Job):
         except NcloudChatError as error:
             return Answer(VERDICTS[error.applied], None, error, self._sent_once(error))
         self._sent_once()
-        if self._knowledge.learn(message, self._now_ms()):
+        if self._knowledge.learn(message, begun_ms, self._now_ms()):
             self._journal.learn(
                 sender_id=self._knowledge.sender_id, skew_ms=self._knowledge.skew_ms
             )
@@ -365,6 +375,11 @@ class JournaledJob(Job):
 
     def _now_ms(self) -> int:
         return round(self._rules.now() * 1000)
+
+
+def _planned(entry: Entry) -> Planned:
+    doubt = entry.error if isinstance(entry.error, OutcomeUnknownError) else None
+    return Planned(entry.channel_id, entry.content, entry.ref, entry.seq, entry.attempts, doubt)
 
 
 def _difference(item: Delivery, channel_id: str, content: str, ref: str | None) -> str:

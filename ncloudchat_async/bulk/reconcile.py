@@ -8,7 +8,9 @@ there than can be ours, or one could be either of two, the answer is `doubt`.
 What it takes for granted: a message shows in the list within the settle time, nobody
 deletes it before, and nobody else writes the same text with the same key to the same
 channel meanwhile. A surplus betrays such a writer, a lone message of his does not; a
-text that names its delivery's `ref` rules him out.
+text that names its delivery's `ref` rules him out. Clocks keep their distance once a
+confirmed answer has told it; until then the server's is not ahead, and what it may have
+stored while it was behind is a doubt.
 """
 
 import time
@@ -30,6 +32,7 @@ import anyio
 import msgspec
 
 from ncloudchat_async.errors import PagingError
+from ncloudchat_async.models.messages import UNSORTED_MS, sort_ms
 
 __all__ = [
     "Finding",
@@ -39,20 +42,19 @@ __all__ = [
     "Wanted",
     "Who",
     "find_sent",
-    "floor_ms",
     "match",
     "read_back",
+    "wanted_since",
 ]
 
-CLOCK_SLACK_S = 2.0
-"""Allowance for clocks that drift after they were compared, and for whole seconds."""
+CLOCK_SLACK_MS = 10
+"""How far behind a message's time may be and still prove that it is not an older one: what
+clocks kept by NTP differ by, and less than it takes to begin a job anew."""
 
-UNMEASURED_SKEW_S = 300.0
-"""How far a server's clock may be behind when no answer has told its time: five minutes
-are what Kerberos and most signed APIs tolerate."""
-
-_UNSORTED_MS = 1000
-"""The platform sorts by whole seconds: within one, rows come in any order."""
+SKEW_MS, UNMEASURED_SKEW_MS = 2_000, 300_000
+"""How far behind it may be at all, where an answer has told the server's time and where none
+has: five minutes are what Kerberos and most signed APIs tolerate. An equal text of that time
+is either ours, by a slow clock, or an older one."""
 
 MAX_READ = 50_000
 """Messages read back in one channel before giving up: 500 pages, half a minute."""
@@ -109,9 +111,16 @@ class Wanted(msgspec.Struct, frozen=True):
     key: int
     content: str
     since_ms: int
-    """Earliest time it can bear, by the server's clock."""
+    """Time by the server's clock from which on a message with this text is taken for it."""
     message_id: str | None = None
     """Set for a message that was sent again and confirmed: it must be there, once."""
+    doubt_ms: int = 0
+    """How much older one with this text may be and still be it, or be another."""
+
+    @property
+    def floor_ms(self) -> int:
+        """Earliest time it can bear, by the server's clock."""
+        return self.since_ms - self.doubt_ms
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -137,17 +146,22 @@ def fits(stored: str, text: str) -> bool:
     )
 
 
-def floor_ms(begun_ms: int, skew_ms: int | None) -> int:
-    """Give the earliest server time of a message whose intent was written at `begun_ms`.
+def wanted_since(
+    begun_ms: int, skew_ms: int | None, key: int, content: str, message_id: str | None = None
+) -> Wanted:
+    """Want a message whose intent was written at `begun_ms`.
 
     Args:
         begun_ms: Milliseconds since 1970 by the own clock.
         skew_ms: The least by which the server's clock is ahead of the own one; None when
             it was never measured.
+        key: What to call it in the findings.
+        content: Its text.
+        message_id: See `Wanted`.
     """
-    if skew_ms is None:
-        return begun_ms - round(UNMEASURED_SKEW_S * 1000)
-    return begun_ms + skew_ms - round(CLOCK_SLACK_S * 1000)
+    since_ms = begun_ms + (skew_ms or 0) - CLOCK_SLACK_MS
+    doubt_ms = UNMEASURED_SKEW_MS if skew_ms is None else SKEW_MS
+    return Wanted(key, content, since_ms, message_id, doubt_ms)
 
 
 def match(
@@ -195,7 +209,7 @@ def match(
 
 def time_ms(row: Listed) -> int | None:
     """Give the server's time of a message, None if it does not tell."""
-    return int(row.sort_id) if row.sort_id and row.sort_id.isdecimal() else None
+    return sort_ms(row.sort_id)
 
 
 def _ours(row: Listed, sender_id: str | None) -> bool | None:
@@ -226,7 +240,7 @@ def _count_off(
     """Give each copy of one text, oldest first, to a message that may be as old.
 
     It does not matter which of several equal messages gets it; it matters that none is
-    left over.
+    left over. A copy that may be older than its message finds it not, and leaves a doubt.
     """
     findings = {
         item.key: Finding("found", item.message_id) if item.message_id in shown else ABSENT
@@ -234,13 +248,16 @@ def _count_off(
     }
     waiting = sorted((item.since_ms, item.key) for item in group if item.message_id is None)
     earliest = min(item.since_ms for item in group)
+    newest_old = -1
     for when, message_id in sorted((time_ms(row) or 0, row.id) for row in copies):
         if when < earliest:
+            newest_old = when
             continue
         if not waiting or waiting[0][0] > when:
             return _doubt(group)
         findings[waiting.pop(0)[1]] = Finding("found", message_id)
-    return findings
+    left = {key for _, key in waiting}
+    return findings | _doubt(i for i in group if i.key in left and i.floor_ms <= newest_old)
 
 
 async def read_back(
@@ -252,7 +269,7 @@ async def read_back(
         PagingError: More than 50,000 messages lie in between.
         NcloudChatError: The channel cannot be read.
     """
-    floor = min(item.since_ms for item in wanted)
+    floor = min(item.floor_ms for item in wanted)
     texts = {plain(item.content) for item in wanted}
     ids = {item.message_id for item in wanted}
     kept: list[ListedT] = []
@@ -261,7 +278,7 @@ async def read_back(
     try:
         async for row in rows:
             when = time_ms(row)
-            if when is not None and when < floor - _UNSORTED_MS:
+            if when is not None and when < floor - UNSORTED_MS:
                 break
             count += 1
             if count > MAX_READ:
@@ -279,8 +296,8 @@ class Sighting(msgspec.Struct, Generic[ListedT], frozen=True):
 
     status: Literal["sent", "not_sent", "unknown"]
     """`sent`: it is there. `not_sent`: it is not, so it may be sent again. `unknown`:
-    nobody can tell, because there are more such messages than one or their writer or time
-    is not given."""
+    nobody can tell, because there are more such messages than one, the only one is up to
+    five minutes older than `since`, or its writer or time is not given."""
     message: ListedT | None
     """The message, when it is there."""
 
@@ -292,15 +309,15 @@ async def find_sent(
     *,
     since: datetime,
     sender_id: str | None = None,
-    skew_s: float | None = None,
     settle_s: float = 90.0,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Sighting[ListedT]:
     """Settle what became of one message, sent at `since`, whose answer was lost.
 
-    A message that is there is found at once. That it is not there is believed after the
-    settle time only, and when a second look a third of it later says the same.
+    A message that is there is found at once. That it is not there, or cannot be told from
+    others, is believed after the settle time only; absence needs a second look, a third of
+    it later.
 
     Args:
         list_newest: Lists a channel's messages, newest first.
@@ -309,8 +326,6 @@ async def find_sent(
         since: When sending began, an aware time of the own clock, not later.
         sender_id: Who writes with this key, as any confirmed message tells. Without it,
             messages count whose `sender` and `admin` are one.
-        skew_s: The least by which the server's clock is known to be ahead; None: up to five
-            minutes behind.
         settle_s: Seconds in which a message shows in the list, however late it was applied.
         now: Seconds since 1970; for tests.
         sleep: Waits for some seconds; for tests.
@@ -321,8 +336,7 @@ async def find_sent(
     """
     if since.tzinfo is None:
         raise ValueError("since must be an aware datetime")
-    skew_ms = None if skew_s is None else round(skew_s * 1000)
-    wanted = [Wanted(0, content, floor_ms(round(since.timestamp() * 1000), skew_ms))]
+    wanted = [wanted_since(round(since.timestamp() * 1000), None, 0, content)]
     settled, absent = since.timestamp() + settle_s, 0
     while absent < 2:
         early = settled - now()
@@ -330,9 +344,10 @@ async def find_sent(
         finding = match(wanted, rows, sender_id=sender_id)[0]
         if finding.verdict == "found":
             return Sighting("sent", next(row for row in rows if row.id == finding.message_id))
-        if finding.verdict == "doubt":
-            return Sighting("unknown", None)
-        absent += early <= 0
+        if early <= 0:
+            if finding.verdict == "doubt":
+                return Sighting("unknown", None)
+            absent += 1
         if absent < 2:
             await sleep(early if early > 0 else pause_s(settle_s))
     return Sighting("not_sent", None)

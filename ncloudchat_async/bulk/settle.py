@@ -20,12 +20,11 @@ from ncloudchat_async.bulk.reconcile import (
     Finding,
     Listed,
     ListNewest,
-    Wanted,
-    floor_ms,
     match,
     pause_s,
     read_back,
     time_ms,
+    wanted_since,
 )
 from ncloudchat_async.errors import NcloudChatError, OutcomeUnknownError
 from ncloudchat_async.journal.commits import Journal
@@ -39,6 +38,8 @@ _LOOKS = 12
 """Looks for one delivery, failed ones included, before it stays unknown: three sends with
 two each, and as many again for channels that cannot be read for a while."""
 _PAGE = 200
+_SOON_MS = 1000
+"""Longest that an answer takes which tells the server's time well enough."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -64,21 +65,25 @@ class Knowledge:
     def __init__(self, sender_id: str | None, skew_ms: int | None) -> None:
         self.sender_id = sender_id
         self.skew_ms = skew_ms
+        self._close = skew_ms is not None
+        """Whether `skew_ms` is known to be less than a second from the truth, or may be."""
 
-    def learn(self, message: Listed, answered_ms: int) -> bool:
+    def learn(self, message: Listed, begun_ms: int, answered_ms: int) -> bool:
         """Learn from a message that was just confirmed, and say whether that is worth noting.
 
         It was stored before its answer came, so the server's clock is ahead by at least the
-        difference; the best of many answers comes close to the truth.
+        difference, and by hardly more if the answer came soon. The least of these counts,
+        for a clock may be set, and servers may differ.
         """
         news = False
         if self.sender_id is None and message.sender is not None and message.sender.id:
             self.sender_id, news = message.sender.id, True
         stored = time_ms(message)
         if stored is not None:
-            least = stored - answered_ms
-            if self.skew_ms is None or least > self.skew_ms + 20:
-                self.skew_ms, news = least, True
+            least, close = stored - answered_ms, answered_ms - begun_ms <= _SOON_MS
+            better = close and (not self._close or least < (self.skew_ms or 0) - 20)
+            if self.skew_ms is None or better:
+                self.skew_ms, self._close, news = least, close, True
         return news
 
 
@@ -222,9 +227,7 @@ class Settler:
         """Read a channel back; an error of the platform means no finding at all."""
         skew_ms = self._knowledge.skew_ms
         wanted = [
-            Wanted(
-                entry.seq, entry.content, floor_ms(entry.begun_ms or 0, skew_ms), entry.message_id
-            )
+            wanted_since(entry.begun_ms or 0, skew_ms, entry.seq, entry.content, entry.message_id)
             for entry in entries
         ]
         try:

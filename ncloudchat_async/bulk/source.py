@@ -47,7 +47,7 @@ class Source(Generic[ItemT]):
         name: str = "items",
         check: Callable[[ItemT, int], ItemT] | None = None,
     ) -> None:
-        self.stopped = False
+        self.stopped: bool = False
         """Whether `take` may say `END` before the input ends."""
         self._waiting: anyio.CancelScope | None = None
         if isinstance(items, AsyncIterable):

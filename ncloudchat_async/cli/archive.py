@@ -5,11 +5,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from cyclopts import Parameter, validators
 
 from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure
-from ncloudchat_async.cli.options import Amount, Count, Flag
+from ncloudchat_async.cli.options import Amount, Flag
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
@@ -36,6 +38,7 @@ __all__ = ["convert", "files", "search", "stats"]
 
 _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _MESSAGES: Final = ("channel_name", "sender_name", "sent_at", "content")
+_Days = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=36_525))]
 _FILES: Final = ("channel_name", "sender_name", "sent_at", "name", "size")
 
 
@@ -218,7 +221,7 @@ def convert(
 
 
 def stats(
-    archive: Path | None = None, *, days: Count | None = None, common: Common = COMMON
+    archive: Path | None = None, *, days: _Days | None = None, common: Common = COMMON
 ) -> int:
     """Count members, channels, subscriptions and the messages of each day.
 
@@ -229,7 +232,8 @@ def stats(
 
     Args:
         archive: Archive that `export` wrote.
-        days: Last days that messages are counted for; without it all of an archive, or 7.
+        days: Last days that messages are counted for, 1 to 36525; without it all of an
+            archive, or 7.
         common: Where to, and how results are written.
     """
     opened = common.output.open(ProjectStats)

@@ -1,13 +1,13 @@
 """Commands that carry whole projects: export, import, verify."""
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypedDict
 
 from cyclopts import Parameter, validators
 
@@ -97,6 +97,17 @@ def export(
     return say_again(run_async(run), again)
 
 
+class _Wishes(TypedDict):
+    """What an import and its forecast are asked alike."""
+
+    template: str | None
+    existing: Literal["skip", "update"]
+    friends: Iterable[tuple[str, str]]
+    check_ids: bool
+    max_length: int | None
+    partial_archive: bool
+
+
 def import_(
     archive: Path,
     *,
@@ -143,24 +154,21 @@ def import_(
         common: Where to, and how results are written.
     """
     again = command_line("import", import_, locals())
-    pairs = () if friends is None else list(read_items(friends, pair_of))
-
+    wishes: _Wishes = {
+        "template": template,
+        "existing": existing,
+        "friends": () if friends is None else list(read_items(friends, pair_of)),
+        "check_ids": not any_id,
+        "max_length": max_length,
+        "partial_archive": partial_archive,
+    }
     opened = common.output.open(Forecast if change.dry_run else ImportReport)
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
             if change.dry_run:
-                forecast = await forecast_import(
-                    chat,
-                    archive,
-                    template=template,
-                    existing=existing,
-                    friends=pairs,
-                    check_ids=not any_id,
-                    max_length=max_length,
-                    partial_archive=partial_archive,
-                )
+                forecast = await forecast_import(chat, archive, **wishes)
                 with opened as rows:
                     rows.write(forecast)
                 return FAILED if forecast.problem_count else DONE
@@ -170,12 +178,7 @@ def import_(
                 report = await import_project(
                     chat,
                     archive,
-                    template=template,
-                    existing=existing,
-                    friends=pairs,
-                    check_ids=not any_id,
-                    max_length=max_length,
-                    partial_archive=partial_archive,
+                    **wishes,
                     mode=mode,
                     settle_s=settle,
                     stop=stop,

@@ -44,6 +44,7 @@ PHRASES: Final = {
     "Timeouts.deadline_s ": "--deadline ",
     ", or None, not ": ", not ",
     "settle_s ": "--settle ",
+    "max_length ": "--max-length ",
     "sort must name a field, such as '-created_at'": (
         "--sort must name a field, such as -created_at"
     ),

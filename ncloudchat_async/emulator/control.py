@@ -61,7 +61,7 @@ _INTENDED = msgspec.json.Decoder(list[_Delivery])
 
 
 class Control:
-    """Serves the same controls that Python code has, as JSON."""
+    """Serves the controls that Python code has, as JSON, but for hooks and secrets."""
 
     def __init__(self, emulator: Controls) -> None:
         self._emulator = emulator
@@ -110,7 +110,9 @@ class Control:
             return gateway(404, 300, "Not Found", details=hint)
         if not index or asked not in {"GET", "HEAD"}:
             return not_allowed(asked, allow(["GET"] if index else methods))
-        return render(self._emulator) if path == "/" else Answer(200, encode(self.routes))
+        return (
+            render(self._emulator, self.routes) if path == "/" else Answer(200, encode(self.routes))
+        )
 
     def _change_settings(self, body: bytes) -> EmulatorSettings:
         changes = _FIELDS.decode(body)

@@ -169,8 +169,8 @@ class Controls(ABC):
                 there, since that is more often a slip than meant.
 
         Raises:
-            ValueError: A field is unknown, wrong or missing, an id exists, or a row is an
-                orphan. Nothing is stored then.
+            ValueError: The noun or a field is unknown, a field is wrong or missing, an id
+                exists, or a row is an orphan. Nothing is stored then.
         """
         return self._run(lambda: rows.add_rows(self._server.project, noun, fields, orphans=orphans))
 
@@ -210,7 +210,11 @@ class Controls(ABC):
         return self._run(lambda: rows.join(self._server.project, row))
 
     def remove_row(self, noun: Noun, row_id: str) -> None:
-        """Delete a row as if it had never been; an unknown id is no error."""
+        """Delete a row as if it had never been; an unknown id is no error.
+
+        Raises:
+            ValueError: The noun is unknown.
+        """
         self._run(lambda: rows.remove_row(self._server.project, noun, row_id))
 
     def reissue_key(self) -> str:

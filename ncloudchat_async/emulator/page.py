@@ -26,10 +26,7 @@ code, td { overflow-wrap: anywhere }
 </style>
 <h1>Ncloud Chat emulator</h1>
 <p>Send requests to <code>$base_url</code> with <code>x-project-id: $project_id</code> and the
-API key that the emulator was started with. Controls are under <code>/_emulator/</code>:
-<code>settings</code>, <code>faults</code>, <code>requests</code>, <code>stats</code>,
-<code>seed</code>, <code>reset</code>, <code>subscriptions</code>, <code>rows</code>,
-<code>audit</code>.</p>
+API key that the emulator was started with. Controls: $controls.</p>
 <h2>Counts</h2>$counts
 <h2>Rows</h2>$rows
 <h2>Settings that differ from the defaults</h2>$settings
@@ -40,8 +37,13 @@ API key that the emulator was started with. Controls are under <code>/_emulator/
 """)
 
 
-def render(emulator: Controls) -> Answer:
-    """Return the page as it is now. It does not show the API key."""
+def render(emulator: Controls, controls: Iterable[str]) -> Answer:
+    """Return the page as it is now. It does not show the API key.
+
+    Args:
+        emulator: What it shows.
+        controls: Method and path of every control.
+    """
     stats = emulator.stats
     counts = {
         "requests": stats.requests,
@@ -54,6 +56,7 @@ def render(emulator: Controls) -> Answer:
     page = _PAGE.substitute(
         base_url=escape(emulator.base_url),
         project_id=escape(emulator.project_id),
+        controls=", ".join(f"<code>{escape(control)}</code>" for control in controls),
         counts=_pairs(counts),
         rows=_pairs(stats.rows),
         settings=_pairs(_changed(emulator.settings)),

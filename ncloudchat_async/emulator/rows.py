@@ -153,9 +153,10 @@ def add_rows(
     What is left out takes the value a fresh object has. `created_at` may be Unix seconds.
 
     Raises:
-        ValueError: A field is unknown, has the wrong type or is missing, an id exists, or a
-            row belongs to nothing and `orphans` is false.
+        ValueError: The noun or a field is unknown, a field has the wrong type or is missing,
+            an id exists, or a row belongs to nothing and `orphans` is false.
     """
+    refuse_unknown("noun", [noun], _TABLES)
     ids: list[str] = []
     owners: set[tuple[str, str]] = set()
 
@@ -289,7 +290,12 @@ _FIELDS: dict[Noun, frozenset[str]] = {
 
 
 def remove_row(project: Project, noun: Noun, row_id: str) -> None:
-    """Delete a row as if it had never been; an unknown id is no error."""
+    """Delete a row as if it had never been; an unknown id is no error.
+
+    Raises:
+        ValueError: The noun is unknown.
+    """
+    refuse_unknown("noun", [noun], _TABLES)
     project.store.remove(_TABLES[noun], row_id)
 
 

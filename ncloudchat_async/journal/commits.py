@@ -6,7 +6,7 @@ send rides along with the next intents, or is written after a moment without any
 """
 
 from asyncio import CancelledError, Event, Future, Lock, TimerHandle, get_running_loop, wait
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Self, TypeVar
@@ -158,14 +158,14 @@ class Journal:
                     if not durable.done():
                         durable.set_exception(error)
                 raise
+            except CancelledError:
+                self._written(waiting)  # all the same, and others wait for it
+                raise
             except BaseException:
                 for durable in waiting:
                     durable.cancel()
                 raise
-            self._broken = None
-            for durable in waiting:
-                if not durable.done():  # else its waiter was cancelled
-                    durable.set_result(None)
+            self._written(waiting)
 
     async def close(self) -> None:
         """Write what is left and let others have the file.
@@ -180,6 +180,12 @@ class Journal:
                 await _finished(self._thread, self._writer.close)
             self._thread.shutdown(wait=False)
 
+    def _written(self, waiting: Iterable[Future[None]]) -> None:
+        self._broken = None
+        for durable in waiting:
+            if not durable.done():  # else its waiter was cancelled
+                durable.set_result(None)
+
     def _linger(self) -> None:
         if self._timer is None:
             self._timer = get_running_loop().call_later(_LINGER_S, self._wanted.set)
@@ -188,7 +194,8 @@ class Journal:
 async def _finished(thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
     """Run a function in the thread and wait for its end, even when cancelled meanwhile.
 
-    A thread cannot be stopped, and what it writes must not be written twice.
+    A thread cannot be stopped, and what it writes must not be written twice. So a caller
+    that is cancelled gets `CancelledError` only if the function succeeded.
     """
     call = get_running_loop().run_in_executor(thread, function)
     cancelled: CancelledError | None = None
@@ -198,6 +205,7 @@ async def _finished(thread: ThreadPoolExecutor, function: Callable[[], T]) -> T:
                 await wait([call])
             except CancelledError as error:
                 cancelled = error
+    result = call.result()
     if cancelled is not None:
         raise cancelled
-    return call.result()
+    return result

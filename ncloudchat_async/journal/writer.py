@@ -15,7 +15,12 @@ from typing import Final, Self
 
 import msgspec
 
-from ncloudchat_async.errors import JournalError, JournalLockedError, JournalMismatchError
+from ncloudchat_async.errors import (
+    JournalError,
+    JournalLockedError,
+    JournalMismatchError,
+    OutcomeUnknownError,
+)
 from ncloudchat_async.journal.view import (
     ENTRY,
     SCHEMA,
@@ -267,13 +272,23 @@ class JournalWriter:
         """Make ready for another run: what was on its way is in doubt, what passed is to go.
 
         Args:
-            repeat: Whether what is in doubt is to go as well.
+            repeat: Whether what is in doubt is to go as well; it keeps its error, so that a
+                refusal does not make a failure of it.
         """
+        doubt = OutcomeUnknownError.__name__
         with translated():
             self._db.execute(
-                "UPDATE delivery SET state = ? WHERE state IN ('sending', ?)",
-                ("planned" if repeat else "unknown", "unknown" if repeat else "sending"),
+                "UPDATE delivery SET state = 'unknown', error = ?,"
+                " reason = 'the job ended while it was on its way' WHERE state = 'sending'",
+                (doubt,),
             )
+            if repeat:
+                again = "UPDATE delivery SET state = 'planned', error = ? WHERE state = 'unknown'"
+            else:  # a run that would have repeated them did not come to it
+                again = (
+                    "UPDATE delivery SET state = 'unknown' WHERE state = 'planned' AND error = ?"
+                )
+            self._db.execute(again, (doubt,))
             self._db.execute(
                 "UPDATE delivery SET state = 'planned'"
                 " WHERE state = 'failed' AND error IN (SELECT value FROM json_each(?))",

@@ -1,10 +1,18 @@
 """Messages: what is said in a channel."""
 
+from typing import Final
+
 import msgspec
 
 from ncloudchat_async.models.base import Draft, Model, Timestamp
 
-__all__ = ["Attachment", "Message", "MessageDraft", "Sender"]
+__all__ = ["UNSORTED_MS", "Attachment", "Message", "MessageDraft", "Sender", "sort_ms"]
+
+UNSORTED_MS: Final = 1_000
+"""The platform sorts by whole seconds: within one, rows come in any order."""
+
+_DIGITS: Final = 18
+"""Of the longest number that surely fits 64 bits; a time of today has 13."""
 
 
 class Sender(Model, frozen=True, kw_only=True):
@@ -77,3 +85,11 @@ class MessageDraft(Draft, frozen=True, kw_only=True):
     """What sends a text message (`bizapp-ncloudchat-message`)."""
 
     content: str
+
+
+def sort_ms(sort_id: str | None) -> int | None:
+    """Read a message's `sort_id`: milliseconds since 1970, None if it tells no such number."""
+    # Python refuses numbers of more than 4,300 digits, and a platform may send any text.
+    if sort_id and len(sort_id) <= _DIGITS and sort_id.isascii() and sort_id.isdecimal():
+        return int(sort_id)
+    return None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from types import NoneType
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET
@@ -25,7 +25,7 @@ from ncloudchat_async.paging import Row as HasId
 from ncloudchat_async.settings import CallOptions, Priority, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
-__all__ = ["Caller", "Filter", "Resource", "Sort", "Window", "typed"]
+__all__ = ["Caller", "Filter", "Listed", "Resource", "Sort", "Window", "query_json", "typed"]
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=HasId)
@@ -144,11 +144,11 @@ class Resource:
             cursor: Where an earlier iteration stopped.
         """
         check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(dict(filter or {})), "sort": _json(self._sort(sort))}
+        query = {"filter": query_json(dict(filter or {})), "sort": query_json(self._sort(sort))}
         first = make(query)  # refuses unusable ids now, not at the first page
 
         async def fetch(offset: int, per_page: int) -> list[Row]:
-            option = _json({"offset": offset, "per_page": per_page})
+            option = query_json({"offset": offset, "per_page": per_page})
             return await self._send(make({**query, "option": option}))
 
         return Pages(
@@ -162,40 +162,6 @@ class Resource:
             fingerprint=first.target,
             route=first.endpoint.path,
             sort=query["sort"],
-        )
-
-    async def _count(
-        self,
-        endpoint: Endpoint[object],
-        pages: Pages[Row],
-        filter: Filter | None,  # noqa: A002 - the platform's word
-    ) -> int:
-        """Ask for the number of rows, and count them if the option was ignored (D03)."""
-        check_type("filter", filter, (Mapping, NoneType), "a mapping, such as {'type': 'PUBLIC'}")
-        query = {"filter": _json(dict(filter or {})), "option": _json({"count": True})}
-        started = time.monotonic()
-        answer = await self._send(endpoint(query=query))
-        try:
-            number = count_from(answer)
-        except DecodeError as error:
-            took_s = time.monotonic() - started
-            to = endpoint
-            error.located(to.name, to.method, to.path, attempts=1, elapsed_s=took_s)
-            raise
-        if number is not None:
-            return number
-        number = 0
-        try:
-            async with asyncio.timeout(self._left(started)):
-                async for _ in pages:
-                    number += 1
-        except TimeoutError:
-            late = DeadlineExceededError("the deadline passed while the rows were counted")
-        else:
-            return number
-        to, took_s = endpoint, time.monotonic() - started
-        raise late.located(
-            to.name, to.method, to.path, attempts=1 + number // 100, elapsed_s=took_s
         )
 
     def _sort(self, sort: Sort | None) -> dict[str, str | int]:
@@ -212,6 +178,95 @@ class Resource:
         if field == "created_at":
             field = self._created
         return {field: "-1" if sort.startswith("-") else "1"}
+
+
+class Listed(Resource, Generic[Row]):
+    """A noun of which a project has one list."""
+
+    __slots__ = ()
+
+    _LIST: Endpoint[list[Row]]
+    _COUNT: Endpoint[object]
+
+    async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
+        """Count rows, by asking or, where the platform ignores that, by paging (D03).
+
+        A cancelled call leaves nothing behind.
+
+        Args:
+            filter: As in `list`.
+
+        Returns:
+            Their number, 0 or more.
+
+        Raises:
+            ConfigError: The filter is no mapping, or JSON cannot hold it; nothing was sent.
+            DecodeError: The answer is neither a number nor rows.
+        """
+        pages, to, started = self.list(filter=filter), self._COUNT, time.monotonic()
+        query = {"filter": query_json(dict(filter or {})), "option": query_json({"count": True})}
+        answer = await self._send(to(query=query))
+        try:
+            number = count_from(answer)
+        except DecodeError as error:
+            took_s = time.monotonic() - started
+            error.located(to.name, to.method, to.path, attempts=1, elapsed_s=took_s)
+            raise
+        if number is not None:
+            return number
+        number = 0
+        try:
+            async with asyncio.timeout(self._left(started)):
+                async for _ in pages:
+                    number += 1
+        except TimeoutError:
+            late = DeadlineExceededError("the deadline passed while the rows were counted")
+        else:
+            return number
+        sent, took_s = 1 + number // 100, time.monotonic() - started
+        raise late.located(to.name, to.method, to.path, attempts=sent, elapsed_s=took_s)
+
+    def list(
+        self,
+        *,
+        filter: Filter | None = None,  # noqa: A002 - the platform's word
+        sort: Sort | None = None,
+        per_page: int = 100,
+        offset: int = 0,
+        window: Window = 1,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Pages[Row]:
+        """List the rows that match.
+
+        Args:
+            filter: Fields that every row must have; the class names the documented ones.
+                None: all rows.
+            sort: A field, `-` before it for descending; None: `created_at`, so that new rows
+                come last.
+            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
+            offset: Rows to skip at the beginning; 0 with a cursor.
+            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
+            limit: Rows to stop after, 0 or more; None: all.
+            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
+                an iterator or an error.
+
+        Returns:
+            An async iterable of rows that asks for nothing before it is iterated over.
+
+        Raises:
+            ConfigError: A parameter is of the wrong type or range; nothing was sent.
+        """
+        return self._pages(
+            lambda query: self._LIST(query=query),
+            filter=filter,
+            sort=sort,
+            per_page=per_page,
+            offset=offset,
+            window=window,
+            limit=limit,
+            cursor=cursor,
+        )
 
 
 def typed(draft: DraftT) -> DraftT:
@@ -243,8 +298,11 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
     return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
-def _json(value: object) -> str:
-    """Write what JSON can hold, and nothing that would have to be made into something else."""
+def query_json(value: object) -> str:
+    """Write a part of a query; raise `ConfigError` for what JSON cannot hold.
+
+    Nothing is made into something else that it can hold.
+    """
     try:
         # msgspec would send null for NaN, a list for a set, and base64 for bytes.
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

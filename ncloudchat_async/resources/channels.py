@@ -8,15 +8,19 @@ from ncloudchat_async.checks import check_text, check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Channel, ChannelType
 from ncloudchat_async.models.channels import ChannelDraft, ChannelPatch
-from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
+from ncloudchat_async.resources.base import Listed, typed
 from ncloudchat_async.wire.endpoint import Endpoint
 
 __all__ = ["Channels"]
 
 
-class Channels(Resource):
-    """Rooms that members subscribe to."""
+class Channels(Listed[Channel]):
+    """Rooms that members subscribe to.
+
+    The documented filter keys of `list` (`bizapp-ncloudchat-channellist`) are `id`, `name`,
+    `type` and `disabled`; `created_at` as a sort goes out as `createdAt`, as its pages have
+    it (D28).
+    """
 
     _created = "createdAt"
 
@@ -95,65 +99,10 @@ class Channels(Resource):
         """Fetch one channel (`bizapp-ncloudchat-channeldetail`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No channel has this id.
         """
         return await self._send(self._GET(channel_id=channel_id))
-
-    def list(
-        self,
-        *,
-        filter: Filter | None = None,  # noqa: A002 - the platform's word
-        sort: Sort | None = None,
-        per_page: int = 100,
-        offset: int = 0,
-        window: Window = 1,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Pages[Channel]:
-        """List channels (`bizapp-ncloudchat-channellist`).
-
-        Args:
-            filter: Documented keys: `id`, `name`, `type`, `disabled`; None: all.
-            sort: A field, `-` before it for descending; None: `created_at`, which goes out
-                as `createdAt`, as the pages of this list have it (D28).
-            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
-            offset: Rows to skip at the beginning; 0 with a cursor.
-            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
-            limit: Rows to stop after, 0 or more; None: all.
-            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
-                an iterator or an error.
-
-        Returns:
-            An async iterable of rows that asks for nothing before it is iterated over.
-
-        Raises:
-            ConfigError: A parameter is of the wrong type or range; nothing was sent.
-        """
-        return self._pages(
-            lambda query: self._LIST(query=query),
-            filter=filter,
-            sort=sort,
-            per_page=per_page,
-            offset=offset,
-            window=window,
-            limit=limit,
-            cursor=cursor,
-        )
-
-    async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count channels, by asking or, where the platform ignores that, by paging (D03).
-
-        Args:
-            filter: As in `list`.
-
-        Returns:
-            Their number, 0 or more.
-
-        Raises:
-            ConfigError: The filter is no mapping; nothing was sent.
-            DecodeError: The answer is neither a number nor rows.
-        """
-        return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
         self,
@@ -200,9 +149,10 @@ class Channels(Resource):
         """Delete a channel and return it as it was (`bizapp-ncloudchat-channeldelete`).
 
         When the answer was lost and the repeated call finds nothing, the channel returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have deleted the channel.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No channel had this id.
         """
         return await self._send(self._DELETE(channel_id=channel_id, absent=Channel(id=channel_id)))

@@ -11,7 +11,7 @@ from ncloudchat_async.models.friends import FriendDraft, FriendPair
 from ncloudchat_async.resources.base import Resource, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
-__all__ = ["Friends"]
+__all__ = ["Friends", "friend_pairs"]
 
 _IDS = 2
 
@@ -20,7 +20,8 @@ class Friends(Resource):
     """Friend requests and their answers.
 
     None of these calls may be repeated blindly: where a lost answer leaves it open whether
-    one was applied, they raise `OutcomeUnknownError`.
+    one was applied, they raise `OutcomeUnknownError`. One that is cancelled may have been
+    applied.
     """
 
     _REQUEST = Endpoint(
@@ -71,14 +72,7 @@ class Friends(Resource):
                 sent.
             OutcomeUnknownError: Whether they were requested is not known.
         """
-        check_type("pairs", pairs, Iterable, "an iterable of (user_id, friend_id)")
-        body: list[FriendPair] = []
-        for pair in pairs:
-            # Never "ab" for "a" and "b".
-            check_type("each of the pairs", pair, (tuple, list), "(user_id, friend_id)")
-            if len(pair) != _IDS:
-                raise ConfigError(f"each of the pairs is (user_id, friend_id), not {len(pair)} ids")
-            body.append(_pair(*pair))
+        body = friend_pairs("pairs", pairs)
         if not body:
             raise ConfigError("request_many needs at least one pair of ids")
         return await self._send(self._REQUEST_MANY(body=body))
@@ -93,6 +87,8 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
+            BadRequestError, NotFoundError: There is no open request between them; which of the
+                two is not documented.
             OutcomeUnknownError: Whether it was accepted is not known.
         """
         return await self._send(self._ACCEPT(body=_pair(user_id, friend_id)))
@@ -106,9 +102,31 @@ class Friends(Resource):
 
         Raises:
             ConfigError: An id cannot be used; nothing was sent.
+            BadRequestError, NotFoundError: As for `accept`.
             OutcomeUnknownError: Whether it was rejected is not known.
         """
         return await self._send(self._REJECT(body=_pair(user_id, friend_id)))
+
+
+def friend_pairs(name: str, pairs: Iterable[tuple[str, str]]) -> list[FriendPair]:
+    """Read pairs of ids to their end, if each is one.
+
+    Args:
+        name: What the pairs are called, for the error.
+        pairs: `(user_id, friend_id)` of each.
+
+    Raises:
+        ConfigError: They are no iterable, one is no pair, or an id cannot be used.
+    """
+    check_type(name, pairs, Iterable, "an iterable of (user_id, friend_id)")
+    found: list[FriendPair] = []
+    for pair in pairs:
+        # Never "ab" for "a" and "b".
+        check_type(f"each of the {name}", pair, (tuple, list), "(user_id, friend_id)")
+        if len(pair) != _IDS:
+            raise ConfigError(f"each of the {name} is (user_id, friend_id), not {len(pair)} ids")
+        found.append(_pair(*pair))
+    return found
 
 
 def _pair(user_id: str, friend_id: str) -> FriendPair:

@@ -8,17 +8,21 @@ from msgspec import UNSET, UnsetType
 from ncloudchat_async.errors import ConfigError, ConflictError, NotFoundError
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
-from ncloudchat_async.paging import Pages
-from ncloudchat_async.resources.base import Filter, Resource, Sort, Window, typed
+from ncloudchat_async.resources.base import Listed, typed
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
 
-__all__ = ["Members"]
+__all__ = ["NEW_ID", "Members"]
 
-_NEW_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
+NEW_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
+"""What an id is to look like when it is registered (D10)."""
 
 
-class Members(Resource):
-    """Users of the project, their withdrawal and their push settings."""
+class Members(Listed[Member]):
+    """Users of the project, their withdrawal and their push settings.
+
+    `list` (`bizapp-ncloudchat-memberlist`) has withdrawn members too; its documented filter
+    keys are `id`, `name` and `online`, and `{"deleted": False}` leaves the withdrawn ones out.
+    """
 
     _REGISTER = Endpoint("POST", "/v1/api/members", Member, envelope=("member",))
     _GET = Endpoint("GET", "/v1/api/members/{user_id}", Member)
@@ -83,7 +87,7 @@ class Members(Resource):
                 nobody for a while, register again; a second registration is refused.
         """
         check_id("user_id", user_id)
-        if check_rule and not _NEW_ID.fullmatch(user_id):
+        if check_rule and not NEW_ID.fullmatch(user_id):
             raise ConfigError(
                 "user_id must be 4 to 128 of A-Z, a-z, 0-9, - and _ "
                 "(check_rule=False sends it all the same)"
@@ -116,65 +120,10 @@ class Members(Resource):
         """Fetch one member (`bizapp-ncloudchat-memberdetail`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._GET(user_id=user_id))
-
-    def list(
-        self,
-        *,
-        filter: Filter | None = None,  # noqa: A002 - the platform's word
-        sort: Sort | None = None,
-        per_page: int = 100,
-        offset: int = 0,
-        window: Window = 1,
-        limit: int | None = None,
-        cursor: str | None = None,
-    ) -> Pages[Member]:
-        """List members, withdrawn ones too (`bizapp-ncloudchat-memberlist`).
-
-        Args:
-            filter: Documented keys: `id`, `name`, `online`; `{"deleted": False}` leaves
-                withdrawn members out; None: all.
-            sort: A field, `-` before it for descending; None: `created_at`.
-            per_page: Rows per request, 1 to 100; 100 needs the fewest requests.
-            offset: Rows to skip at the beginning; 0 with a cursor.
-            window: Pages in flight, or `"auto"`; 1 asks for a page when its rows are wanted.
-            limit: Rows to stop after, 0 or more; None: all.
-            cursor: Where an earlier iteration with this filter and sort stopped: of a page,
-                an iterator or an error.
-
-        Returns:
-            An async iterable of rows that asks for nothing before it is iterated over.
-
-        Raises:
-            ConfigError: A parameter is of the wrong type or range; nothing was sent.
-        """
-        return self._pages(
-            lambda query: self._LIST(query=query),
-            filter=filter,
-            sort=sort,
-            per_page=per_page,
-            offset=offset,
-            window=window,
-            limit=limit,
-            cursor=cursor,
-        )
-
-    async def count(self, *, filter: Filter | None = None) -> int:  # noqa: A002 - as in list
-        """Count members, by asking or, where the platform ignores that, by paging (D03).
-
-        Args:
-            filter: As in `list`.
-
-        Returns:
-            Their number, 0 or more.
-
-        Raises:
-            ConfigError: The filter is no mapping; nothing was sent.
-            DecodeError: The answer is neither a number nor rows.
-        """
-        return await self._count(self._COUNT, self.list(filter=filter), filter)
 
     async def update(
         self,
@@ -203,9 +152,10 @@ class Members(Resource):
         """Withdraw a member; `restore` undoes it (`bizapp-ncloudchat-memberdelete`).
 
         When the answer was lost and the repeated call finds nothing, the member returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have withdrawn the member.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member had this id.
         """
         return await self._send(self._DELETE(user_id=user_id, absent=Member(id=user_id)))
@@ -214,9 +164,11 @@ class Members(Resource):
         """Restore a withdrawn member (`bizapp-ncloudchat-memberrestore`).
 
         Unofficial: it has a page, but the overview of the platform does not list it
-        (D12). It is not repeated after a lost answer, though its verb is DELETE.
+        (D12). It is not repeated after a lost answer, though its verb is DELETE. A cancelled
+        call may have restored the member.
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
             OutcomeUnknownError: Whether it was restored is not known: `get` tells.
         """
@@ -236,7 +188,7 @@ class Members(Resource):
     ) -> MemberNotification:
         """Set a member's push settings (`bizapp-ncloudchat-notiset`).
 
-        Safe to repeat, and repeated on its own.
+        Safe to repeat, and repeated on its own; a cancelled call may have set them.
 
         Args:
             user_id: Whose settings.
@@ -249,6 +201,7 @@ class Members(Resource):
             timezone: IANA name, such as `Asia/Seoul`.
 
         Raises:
+            ConfigError: The id or an argument's type cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         patch = NotificationPatch(
@@ -266,6 +219,7 @@ class Members(Resource):
         """Fetch a member's push settings (`bizapp-ncloudchat-notilist`).
 
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._GET_NOTIFICATION(user_id=user_id))
@@ -273,7 +227,10 @@ class Members(Resource):
     async def delete_notification(self, user_id: str) -> MemberNotification:
         """Clear a member's push settings (`bizapp-ncloudchat-noticancel`).
 
+        A cancelled call may have cleared them.
+
         Raises:
+            ConfigError: The id cannot be used; nothing was sent.
             NotFoundError: No member has this id.
         """
         return await self._send(self._DELETE_NOTIFICATION(user_id=user_id))

@@ -9,7 +9,7 @@ from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, ru
 from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
-from ncloudchat_async.models.messages import MessageDraft
+from ncloudchat_async.models.messages import MessageDraft, sort_ms
 from ncloudchat_async.paging import Pages
 from ncloudchat_async.resources.base import Filter, Resource, Sort, Window
 from ncloudchat_async.wire.endpoint import Endpoint, check_id
@@ -56,6 +56,7 @@ class Messages(Resource):
         """Fetch one message (`bizapp-ncloudchat-messagedetail`).
 
         Raises:
+            ConfigError: An id cannot be used; nothing was sent.
             NotFoundError: No message has this id.
         """
         return await self._send(self._GET(channel_id=channel_id, message_id=message_id))
@@ -109,9 +110,10 @@ class Messages(Resource):
         """Delete a message and return it as it was (`bizapp-ncloudchat-messagedelete`).
 
         When the answer was lost and the repeated call finds nothing, the message returned
-        has its `id` only.
+        has its `id` only. A cancelled call may have deleted the message.
 
         Raises:
+            ConfigError: An id cannot be used; nothing was sent.
             NotFoundError: No message had this id.
         """
         return await self._send(
@@ -321,5 +323,4 @@ def _spoken(content: str) -> str:
 
 def _age(message: Message) -> int:
     """Order newest first: `sort_id` is compared as an integer."""
-    text = message.sort_id or ""
-    return -int(text) if text.isascii() and text.isdecimal() else 0
+    return -(sort_ms(message.sort_id) or 0)

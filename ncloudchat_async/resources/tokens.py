@@ -19,7 +19,7 @@ class Tokens(Resource):
         """Issue a token for a member (`bizapp-token-issuance`).
 
         A token may be issued for an id that is not registered (D08). Repeating the
-        call issues another token.
+        call issues another token, and so may a cancelled one have done.
 
         Args:
             user_id: Whose token.

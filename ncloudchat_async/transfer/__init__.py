@@ -1,7 +1,8 @@
 """Whole projects: into an archive, out of it again, into another project, and compared.
 
-Written against `Client` only. Everything takes the path of an archive, tells its progress to
-a callback and returns a report; nothing prints.
+Written against `Client` only. Exports, imports, `verify` and `convert` tell their progress to a
+callback and return a report; the others give rows as they find them, or one answer. Nothing
+prints.
 """
 
 from ncloudchat_async.transfer.archive import ArchiveInfo, describe

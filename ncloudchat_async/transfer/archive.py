@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 
 import msgspec
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer.private import PathLike, check_plain, create_private
 from ncloudchat_async.transfer.schema import APPLICATION_ID, SCHEMA, VERSION
@@ -64,7 +66,9 @@ def moment(ms: int | None) -> datetime | None:
 
 def check_border(name: str, at: datetime | None) -> None:
     """Refuse a moment without a time zone: which one it is nobody knows."""
-    if at is not None and at.tzinfo is None:
+    kinds = (datetime, NoneType)
+    check_type(name, at, kinds, "an aware datetime, such as datetime.now(UTC), or None")
+    if at is not None and at.utcoffset() is None:
         raise ConfigError(f"{name} needs a time zone, such as datetime.now(UTC)")
 
 

@@ -25,9 +25,12 @@ from ncloudchat_async.transfer.stop import Stop
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask, Target
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
-__all__ = ["Carrier", "each_channel", "each_member", "look_around", "pair_state"]
+__all__ = ["Carrier", "Existing", "each_channel", "each_member", "look_around", "pair_state"]
 
 T = TypeVar("T")
+
+Existing = Literal["skip", "update"]
+"""What becomes of members that are there already."""
 
 _WINDOW = 4
 
@@ -80,7 +83,7 @@ class Carrier:
         self._report = course.report
         self._rows = 0
 
-    async def members(self, existing: Literal["skip", "update"], *, check_ids: bool) -> None:
+    async def members(self, existing: Existing, *, check_ids: bool) -> None:
         """Register the members that are not there."""
 
         async def carry(task: MemberTask) -> None:
@@ -157,7 +160,7 @@ class Carrier:
                 await self._course.stop.sleep(left_s)
             if self._course.stop.asked:
                 return
-            found = await self._find(channel.name or "", task.unique_id)
+            found = await self._chat.channels._find(channel.name or "", task.unique_id)
             if found is not None:
                 await self._mark_channel(channel.id, "created", found.id)
                 self._report.channels_matched += 1
@@ -186,12 +189,6 @@ class Carrier:
             link_url=channel.link_url or UNSET,
             image_url=channel.image_urls[0] if channel.image_urls else UNSET,
         )
-
-    async def _find(self, name: str, unique_id: str) -> Channel | None:
-        async for channel in self._chat.channels.list(filter={"name": name}, sort="-created_at"):
-            if channel.unique_id == unique_id:
-                return channel
-        return None
 
     async def _mark_channel(
         self, channel_id: str, state: str, target_id: str | None = None

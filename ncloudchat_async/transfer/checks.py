@@ -1,22 +1,21 @@
 """Decides what the other project would refuse, before anything is sent to it."""
 
-import re
 from typing import Final
 
+from ncloudchat_async.resources.members import NEW_ID
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask
 
 __all__ = ["channel_problem", "member_problem", "pair_problem", "text_problem"]
 
 NAME_BYTES: Final = 90
 """Longest name of a channel, in UTF-8 (the platform's 2023 page)."""
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{4,128}")
 
 
 def member_problem(task: MemberTask, *, check_ids: bool) -> str | None:
     """Say why a member cannot be registered, None if nothing is known against it."""
     if task.withdrawn:
         return "was withdrawn in the new project: restore it there"
-    if check_ids and not task.there and not _USER_ID.fullmatch(task.member.id):
+    if check_ids and not task.there and not NEW_ID.fullmatch(task.member.id):
         return "the id is not 4 to 128 of A-Z, a-z, 0-9, - and _"
     return None
 

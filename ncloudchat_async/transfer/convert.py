@@ -61,8 +61,9 @@ def convert(
         path: The archive.
         out: A file to make (mode 0600; one that is there is refused) or an open binary
             stream, which stays open.
-        noun: Which rows.
-        format: `jsonl`: one object in each line. `csv`: UTF-8, RFC 4180; texts that a
+        noun: Which rows; messages by default, since nearly all rows are.
+        format: `jsonl`, the default since it needs no extra and keeps the types of values: one
+            object in each line. `csv`: UTF-8, RFC 4180; texts that a
             spreadsheet could take for a formula get an apostrophe before them. `parquet`:
             needs the extra `parquet`.
         raw: Lose nothing: JSON lines are the platform's objects as they came; CSV cells are

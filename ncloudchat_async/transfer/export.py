@@ -15,9 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
+from ncloudchat_async.checks import check_callable, check_flag, check_type, check_whole
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ConfigError, NcloudChatError
+from ncloudchat_async.models.messages import UNSORTED_MS
 from ncloudchat_async.paging import Pages
+from ncloudchat_async.resources.base import query_json
 from ncloudchat_async.transfer import checkpoints
 from ncloudchat_async.transfer.archive import check_border, now_ms
 from ncloudchat_async.transfer.checkpoints import RunStart, Scope, Start, Terms
@@ -29,7 +32,7 @@ from ncloudchat_async.transfer.reports import (
     concerns_one,
     describe_error,
 )
-from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, UNSORTED_MS, Noun, RawRow
+from ncloudchat_async.transfer.rows import CHANNELS, MESSAGES, NOUNS, Noun, RawRow
 from ncloudchat_async.transfer.writer import ArchiveWriter
 
 __all__ = ["as_job", "export_project"]
@@ -69,6 +72,9 @@ async def export_project(
     afterwards, whatever comes and goes meanwhile. A channel that cannot be read is named
     in the report, and the rest goes on.
 
+    A cancelled call leaves an archive with the pages that came, closed and unlocked; the next
+    call goes on from there.
+
     Args:
         chat: An open client of the project; calls have `bulk` priority.
         path: The archive; made with mode 0600 if nothing has this name.
@@ -78,10 +84,11 @@ async def export_project(
         complete: Read every message again, to find those deleted since; with `since`, those
             that are there and those from then on.
         look_back: How far a later export reads again before the newest message it has:
-            for messages that came into the list late, or were deleted meanwhile.
+            for messages that came into the list late, or were deleted meanwhile. An hour is
+            40 times what `settle_s` allows a list to be late, and mostly one page a channel.
         max_in_flight: Pages asked for at once. As many channels are read at the same time, page
             by page; when fewer are left, long ones get several. Each page takes about 0.5 MB of
-            memory.
+            memory: 32 take 16 MB, and leave half of the quota's 64 slots to other calls.
         on_progress: Is told after each page.
 
     Raises:
@@ -91,8 +98,10 @@ async def export_project(
             refused key. What was read is in the archive: call again.
     """
     check_border("since", since)
-    if max_in_flight < 1:
-        raise ConfigError(f"max_in_flight must be 1 or more, not {max_in_flight!r}")
+    check_flag("complete", complete)
+    check_whole("max_in_flight", max_in_flight, 1)
+    check_type("look_back", look_back, timedelta, "a timedelta, such as timedelta(hours=1)")
+    check_callable("on_progress", on_progress, "a function", optional=True)
     if look_back < timedelta(0):
         raise ConfigError(f"look_back must not be negative, it is {look_back}")
     terms = Terms(
@@ -219,10 +228,10 @@ class _Export:
     def _pages(self, scope: Scope, start: Start, share: Callable[[], int]) -> Pages[RawRow]:
         """List rows as they are, oldest first, or newest first down to a floor."""
         newest_first, noun = start.floor_ms is not None, scope.noun
-        query = {"filter": "{}", "sort": _json({noun.sort: "-1" if newest_first else "1"})}
+        query = {"filter": "{}", "sort": query_json({noun.sort: "-1" if newest_first else "1"})}
 
         async def fetch(offset: int, per_page: int) -> list[RawRow]:
-            option = _json({"offset": offset, "per_page": per_page})
+            option = query_json({"offset": offset, "per_page": per_page})
             request = noun.request({**query, "option": option}, scope.channel_id)
             return [noun.read(raw) for raw in await self._chat.send(request)]
 
@@ -245,10 +254,6 @@ def _raise_unless_told(error: Exception | None) -> None:
     """Raise what ended the reading of a list and is not noted in the archive."""
     if error is not None:
         raise error
-
-
-def _json(value: dict[str, Any]) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 def _report(

@@ -4,18 +4,25 @@ REST can set neither the sender nor the time of a message: every imported messag
 the owner of the key, now. A template puts both into the text.
 """
 
+import sys
 import time
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal
+from typing import get_args
+
+import msgspec
 
 from ncloudchat_async.bulk import Mode
+from ncloudchat_async.bulk.delivery import Rules
+from ncloudchat_async.checks import check_callable, check_flag, check_type, check_whole
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import ArchiveError, ConfigError
+from ncloudchat_async.resources.friends import friend_pairs
 from ncloudchat_async.transfer import survey
 from ncloudchat_async.transfer.archive import owner_of
 from ncloudchat_async.transfer.carry import (
     Carrier,
+    Existing,
     each_channel,
     each_member,
     look_around,
@@ -40,7 +47,7 @@ async def import_project(
     path: PathLike,
     *,
     template: str | None = None,
-    existing: Literal["skip", "update"] = "skip",
+    existing: Existing = "skip",
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
     max_length: int | None = None,
@@ -57,6 +64,10 @@ async def import_project(
     not done again, and what the archive got since is added. Messages keep their order within
     a channel. A message whose answer was lost is looked for in its channel and never sent
     blindly again. Subscriptions cannot be carried over: members join by the platform's SDKs.
+
+    A cancelled call, other than one that is stopped, leaves what was on its way in doubt. The
+    archive and the journal beside it know of it: the next call looks for those members,
+    channels and messages first, and names friend requests without sending them again.
 
     Args:
         chat: An open client of the project to import into; calls have `bulk` priority.
@@ -87,16 +98,29 @@ async def import_project(
         What was done, and what was left out.
 
     Raises:
-        ConfigError: The template or an option cannot be used, or an interrupted import has
-            another template; nothing was sent.
+        ConfigError: The template, a pair of friends or an option cannot be used, or an
+            interrupted import has another template; nothing was sent.
         ArchiveError: There is no archive, it is in use, of this very project, or its export
             was interrupted.
         NcloudChatError: What concerns everything, such as a refused key: call again.
     """
+    wishes = _Wishes(
+        template=template,
+        existing=existing,
+        friends=_pairs(friends),
+        check_ids=check_ids,
+        max_length=max_length,
+        partial_archive=partial_archive,
+    )
+    Rules(mode=mode, settle_s=settle_s)
+    stop = Stop() if stop is None else stop
+    check_type("stop", stop, Stop, "a Stop()")
+    check_callable("on_progress", on_progress, "a function", optional=True)
+    check_callable("on_doubt", on_doubt, "a function", optional=True)
     target = Target(chat.project_id, chat.base_url)
-    wording = _checked(path, target, template, max_length, partial_archive=partial_archive)
+    wording = _wording(path, target, wishes)
     begun, calls = time.monotonic(), chat.stats.calls
-    stop, report = stop or Stop(), ImportReport()
+    report = ImportReport()
     async with ArchiveWriter(path) as archive:
         course = Course(
             chat=as_job(chat),
@@ -113,7 +137,7 @@ async def import_project(
             partial(look_around, course.chat, archive, stop),
             partial(carrier.members, existing, check_ids=check_ids),
             partial(carrier.channels, settle_s),
-            partial(carrier.friends, friends),
+            partial(carrier.friends, wishes.friends),
             partial(replay.run, wording, max_length, mode=mode, settle_s=settle_s),
             carrier.settings,
         ):
@@ -130,7 +154,7 @@ async def forecast_import(
     path: PathLike,
     *,
     template: str | None = None,
-    existing: Literal["skip", "update"] = "skip",
+    existing: Existing = "skip",
     friends: Iterable[tuple[str, str]] = (),
     check_ids: bool = True,
     max_length: int | None = None,
@@ -139,22 +163,30 @@ async def forecast_import(
     """Say what `import_project` would do with the same arguments; only reads.
 
     After an import that was interrupted this is what is left of it: messages that are surely
-    there do not count, those in doubt do.
+    there do not count, those in doubt do. A cancelled call leaves nothing behind.
 
     Raises:
-        ConfigError: The template or an option cannot be used, or an interrupted import has
-            another template.
+        ConfigError: The template, a pair of friends or an option cannot be used, or an
+            interrupted import has another template; nothing was read.
         ArchiveError: There is no archive, it is in use, of this very project, or its export
             was interrupted.
         NcloudChatError: The project cannot be read.
     """
+    wishes = _Wishes(
+        template=template,
+        existing=existing,
+        friends=_pairs(friends),
+        check_ids=check_ids,
+        max_length=max_length,
+        partial_archive=partial_archive,
+    )
     target, forecast = Target(chat.project_id, chat.base_url), Forecast()
-    wording = _checked(path, target, template, max_length, partial_archive=partial_archive)
+    wording = _wording(path, target, wishes)
     async with ArchiveWriter(path) as archive:
         await look_around(as_job(chat), archive, Stop())
         await _forecast_members(archive, forecast, check_ids=check_ids)
         blocked = await _forecast_channels(archive, target, forecast)
-        await _forecast_friends(archive, target, friends, forecast)
+        await _forecast_friends(archive, target, wishes.friends, forecast)
         await archive.call(partial(queue_left, target=target, path=path))
         lengths: dict[str, int] = {}
         source = texts(archive, target, wording, max_length, forecast.add_problem)
@@ -229,18 +261,40 @@ async def _forecast_channels(
     return blocked
 
 
-def _checked(
-    path: PathLike,
-    target: Target,
-    template: str | None,
-    max_length: int | None,
-    *,
-    partial_archive: bool,
-) -> Template:
+class _Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of an import and of its forecast alike.
+
+    Raises:
+        ConfigError: Some of it cannot be used.
+    """
+
+    template: str | None
+    existing: Existing
+    friends: list[tuple[str, str]]
+    check_ids: bool
+    max_length: int | None
+    partial_archive: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.template is not None:
+            Template(self.template)
+        if self.existing not in get_args(Existing):
+            raise ConfigError(
+                f"existing must be one of {get_args(Existing)}, not {self.existing!r}"
+            )
+        check_flag("check_ids", self.check_ids)
+        check_whole("max_length", self.max_length, 1, sys.maxsize, optional=True)
+        check_flag("partial_archive", self.partial_archive)
+
+
+def _pairs(friends: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(one.user_id, one.friend_id) for one in friend_pairs("friends", friends)]
+
+
+def _wording(path: PathLike, target: Target, wishes: _Wishes) -> Template:
     """Refuse what cannot be imported before anything is sent; return what messages say."""
-    if max_length is not None and max_length < 1:
-        raise ConfigError(f"max_length must be 1 or more, not {max_length!r}")
-    wording = Template(DEFAULT_TEMPLATE if template is None else template)
+    template = wishes.template
     project_id, base_url, whole = owner_of(path)
     if Target(project_id, base_url) == target:
         raise ArchiveError(f"{path} is an archive of this very project")
@@ -252,11 +306,11 @@ def _checked(
                 "are made already: go on without a template or with this one; another one is "
                 "for messages that are exported later"
             )
-        wording = Template(under_way)
-    if not whole and not partial_archive:
+        template = under_way
+    if not whole and not wishes.partial_archive:
         # What is fetched later would be sent behind what came after it.
         raise ArchiveError(
             f"the export of {path} was interrupted: export again first, or import what there is "
             "(partial_archive=True)"
         )
-    return wording
+    return Template(DEFAULT_TEMPLATE if template is None else template)

@@ -11,13 +11,15 @@ from typing import Final
 
 from ncloudchat_async.bulk.fanout import Run
 from ncloudchat_async.bulk.source import Source
+from ncloudchat_async.checks import check_unicode, check_whole
 from ncloudchat_async.client import Client
-from ncloudchat_async.errors import ConfigError, NcloudChatError
+from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.models import Channel, Message
+from ncloudchat_async.models.messages import UNSORTED_MS
 from ncloudchat_async.transfer.archive import check_border, in_utc
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.reports import Failure, concerns_one, describe_error
-from ncloudchat_async.transfer.rows import UNSORTED_MS, has_file
+from ncloudchat_async.transfer.rows import has_file, sent_at
 from ncloudchat_async.transfer.search import FoundFile
 
 __all__ = ["LiveFiles", "live_files"]
@@ -53,7 +55,8 @@ def live_files(
         since: Sent at this moment or later; channels are read down to it and no further.
         until: Sent before this moment.
         limit: Attachments at most; the first that are found, not the newest ones.
-        max_in_flight: Channels read at once, each a page of 100 messages at a time.
+        max_in_flight: Channels read at once, each a page of 100 messages at a time, of about
+            0.5 MB: 32 take 16 MB, and leave half of the quota's 64 slots to other calls.
 
     Returns:
         An async context manager and async iterator of the attachments as they are found:
@@ -66,8 +69,9 @@ def live_files(
     """
     check_border("since", since)
     check_border("until", until)
-    if limit is not None and limit < 0:
-        raise ConfigError(f"limit must be 0 or more, not {limit!r}")
+    check_unicode("sender", sender, optional=True)
+    check_unicode("channel", channel, optional=True)
+    check_whole("limit", limit, 0, optional=True)
     return LiveFiles(
         as_job(chat),
         _Wanted(sender, channel, since, until),
@@ -96,13 +100,13 @@ class _Wanted:
         names = (channel.id, channel.unique_id, channel.name)
         return self._channel is None or self._channel in names
 
-    def ends(self, sent_at: datetime | None) -> bool:
+    def ends(self, at: datetime | None) -> bool:
         """Say whether nothing wanted comes after a message, newest first."""
-        if self._since is None or sent_at is None:
+        if self._since is None or at is None:
             return False
-        return sent_at < self._since - _UNSORTED
+        return self._since - at > _UNSORTED
 
-    def has(self, message: Message, sent_at: datetime | None) -> bool:
+    def has(self, message: Message, at: datetime | None) -> bool:
         """Say whether a message has an attachment that is wanted."""
         if not has_file(message):
             return False
@@ -111,10 +115,10 @@ class _Wanted:
             return False
         if self._since is None and self._until is None:
             return True
-        if sent_at is None:
+        if at is None:
             return False
-        return (self._since is None or sent_at >= self._since) and (
-            self._until is None or sent_at < self._until
+        return (self._since is None or at >= self._since) and (
+            self._until is None or at < self._until
         )
 
 
@@ -151,11 +155,11 @@ class LiveFiles(Run[Channel, FoundFile]):
         listed = self._chat.messages.list(channel.id, sort="-created_at")
         async with aclosing(aiter(listed)) as messages:
             async for message in messages:
-                sent_at = message.created_at or message.sent_at
-                if self._stopped or self._wanted.ends(sent_at):
+                at = sent_at(message)
+                if self._stopped or self._wanted.ends(at):
                     return
-                if self._wanted.has(message, sent_at):
-                    self._give(_found(channel, message, sent_at))
+                if self._wanted.has(message, at):
+                    self._give(_found(channel, message, at))
                     await self._room()
 
     def _give(self, file: FoundFile) -> None:
@@ -166,13 +170,13 @@ class LiveFiles(Run[Channel, FoundFile]):
                 self.stop()
 
 
-def _found(channel: Channel, message: Message, sent_at: datetime | None) -> FoundFile:
+def _found(channel: Channel, message: Message, at: datetime | None) -> FoundFile:
     file, sender = message.attachment, message.sender
     return FoundFile(
         channel_id=channel.id,
         channel_name=channel.name,
         message_id=message.id,
-        sent_at=in_utc(sent_at),
+        sent_at=in_utc(at),
         sender_id=sender.id if sender is not None else None,
         sender_name=sender.name if sender is not None else None,
         name=(file.name or None) if file is not None else None,

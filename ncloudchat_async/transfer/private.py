@@ -44,6 +44,8 @@ def check_plain(path: PathLike) -> bool:
         return False
     except OSError as error:
         raise ArchiveError(f"{path} cannot be used: {error.strerror}") from error
+    except ValueError as error:
+        raise _unnameable(path) from error
     if not stat.S_ISREG(mode):
         raise ArchiveError(f"{path} is not a plain file")
     return True
@@ -56,3 +58,10 @@ def _open(path: PathLike, flags: int) -> int:
         raise ArchiveError(f"{path} exists already: name another file or remove it") from error
     except OSError as error:
         raise ArchiveError(f"{path} cannot be made: {error.strerror}") from error
+    except ValueError as error:
+        raise _unnameable(path) from error
+
+
+def _unnameable(path: PathLike) -> ArchiveError:
+    """Speak of a name with half a character or a zero byte."""
+    return ArchiveError(f"{path!r} cannot be used: no file can have this name")

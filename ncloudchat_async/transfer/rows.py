@@ -13,6 +13,7 @@ import msgspec
 
 from ncloudchat_async.errors import DecodeError
 from ncloudchat_async.models import Channel, Member, Message, Subscription
+from ncloudchat_async.models.messages import sort_ms
 from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.members import Members
 from ncloudchat_async.resources.messages import Messages
@@ -26,7 +27,6 @@ __all__ = [
     "MESSAGES",
     "NOUNS",
     "SUBSCRIPTIONS",
-    "UNSORTED_MS",
     "Noun",
     "RawRow",
     "RowsDecoder",
@@ -34,6 +34,7 @@ __all__ = [
     "has_file",
     "plain_row",
     "read_row",
+    "sent_at",
 ]
 
 Value = str | int | None
@@ -43,12 +44,6 @@ _PLAIN = msgspec.json.Decoder(dict[str, Any])
 
 _FIRST_MS = round(datetime(1, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _LAST_MS = round(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
-
-UNSORTED_MS: Final = 1_000
-"""The platform sorts by whole seconds: within one, rows come in any order."""
-
-_LONGEST_NUMBER = 18
-"""Digits that fit a column of 64 bits."""
 
 
 class RawRow(msgspec.Struct, frozen=True, gc=False):
@@ -194,23 +189,22 @@ def plain_row(raw: str) -> dict[str, Any]:
 
 
 def _created_ms(row: Member | Channel | Subscription | Message) -> int | None:
-    created = row.created_at
-    if created is None and isinstance(row, Message):
-        created = row.sent_at
-        if created is None:
-            return _in_range(_number(row.sort_id))
-    return None if created is None else _in_range(round(created.timestamp() * 1000))
+    created = sent_at(row) if isinstance(row, Message) else row.created_at
+    if created is not None:
+        return _in_range(round(created.timestamp() * 1000))
+    return _in_range(sort_ms(row.sort_id)) if isinstance(row, Message) else None
+
+
+def sent_at(message: Message) -> datetime | None:
+    """Say when a message was sent, by its own words."""
+    # Lists are sorted by created_at, so that reading one down to a moment must go by it too.
+    # sended_at is equal to it in every sample but one, where it is null.
+    return message.created_at or message.sent_at
 
 
 def _in_range(ms: int | None) -> int | None:
     """Drop a time that is no date in UTC, such as the first day of year 1 in Seoul."""
     return ms if ms is not None and _FIRST_MS <= ms <= _LAST_MS else None
-
-
-def _number(text: str | None) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > _LONGEST_NUMBER:
-        return None
-    return int(text)
 
 
 def _member(row: Member) -> tuple[Value, ...]:
@@ -234,7 +228,7 @@ def has_file(row: Message) -> bool:
 def _message(row: Message) -> tuple[Value, ...]:
     sender, file = row.sender, row.attachment
     return (
-        _number(row.sort_id),
+        sort_ms(row.sort_id),
         sender.id if sender is not None else None,
         sender.name if sender is not None else None,
         row.content,

@@ -1,10 +1,12 @@
 """Decides which messages of an archive are found, and in which order they come."""
 
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
 
+from ncloudchat_async.checks import check_flag, check_unicode, check_whole
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 from ncloudchat_async.transfer.archive import check_border, moment, reading
@@ -82,8 +84,9 @@ def search(
         limit: Rows at most.
 
     Raises:
-        ArchiveError: There is no archive, or it cannot be read.
-        ConfigError: A condition makes no sense.
+        ConfigError: A condition makes no sense; raised at the call.
+        ArchiveError: There is no archive, or it cannot be read; raised when the first row is
+            asked for, and later if reading fails.
     """
     query = _query(
         _conditions(sender, channel, since, until),
@@ -92,6 +95,7 @@ def search(
         newest_first=newest_first,
         limit=limit,
     )
+    check_unicode("text", text, optional=True)
     if text == "":
         raise ConfigError("text must not be empty: leave it out to find every message")
     return _found(path, query, text)
@@ -111,8 +115,9 @@ def files(
     The arguments are those of `search`.
 
     Raises:
-        ArchiveError: There is no archive, or it cannot be read.
-        ConfigError: A condition makes no sense.
+        ConfigError: A condition makes no sense; raised at the call.
+        ArchiveError: There is no archive, or it cannot be read; raised when the first row is
+            asked for, and later if reading fails.
     """
     query = _query(
         _conditions(sender, channel, since, until),
@@ -193,6 +198,8 @@ _Conditions = list[tuple[str, tuple[object, ...]]]
 def _conditions(
     sender: str | None, channel: str | None, since: datetime | None, until: datetime | None
 ) -> _Conditions:
+    check_unicode("sender", sender, optional=True)
+    check_unicode("channel", channel, optional=True)
     found: _Conditions = []
     if sender is not None:
         found.append(("(m.sender_id = ? OR m.sender_name = ?)", (sender, sender)))
@@ -218,15 +225,18 @@ def _query(
     newest_first: bool,
     limit: int | None,
 ) -> _Query:
-    if limit is not None and limit < 0:
-        raise ConfigError(f"limit must be 0 or more, not {limit!r}")
+    check_flag("files_only", files_only)
+    check_flag("newest_first", newest_first)
+    check_whole("limit", limit, 0, optional=True)
     texts = [text for text, _ in conditions]
     if files_only:
         texts.append("m.has_file = 1")
     if deleted is not None:
+        check_flag("deleted", deleted)
         texts.append(f"m.gone_ms IS {'NOT ' if deleted else ''}NULL")
     bound = [value for _, values in conditions for value in values]
-    return _Query(texts, bound, " DESC" if newest_first else "", -1 if limit is None else limit)
+    most = -1 if limit is None else min(limit, sys.maxsize)  # SQLite counts in 64 bits
+    return _Query(texts, bound, " DESC" if newest_first else "", most)
 
 
 def _narrowed(query: _Query, condition: str, values: tuple[object, ...]) -> _Query:

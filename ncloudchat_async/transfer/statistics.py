@@ -2,16 +2,21 @@
 
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import msgspec
 
+from ncloudchat_async.checks import check_whole
 from ncloudchat_async.client import Client
-from ncloudchat_async.models import Message
 from ncloudchat_async.transfer.archive import reading
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.private import PathLike
+from ncloudchat_async.transfer.rows import sent_at
 
 __all__ = ["Day", "ProjectStats", "archive_stats", "live_stats"]
+
+_MOST_DAYS: Final = 36_525
+"""A century: more than any project has, and no more than the calendar holds."""
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -42,11 +47,13 @@ def archive_stats(path: PathLike, *, days: int | None = None) -> ProjectStats:
 
     Args:
         path: The archive.
-        days: Only the last so many days that have messages; None: all.
+        days: Only the last so many days that have messages, 1 to 36,525; None: all.
 
     Raises:
+        ConfigError: The days are no such number.
         ArchiveError: There is no archive, or it cannot be read.
     """
+    check_whole("days", days, 1, _MOST_DAYS, optional=True)
     with reading(path) as db:
         members, withdrawn, online = db.execute(
             "SELECT count(*) FILTER (WHERE deleted IS NOT 1),"
@@ -65,10 +72,10 @@ def archive_stats(path: PathLike, *, days: int | None = None) -> ProjectStats:
 
 
 def _days(db: sqlite3.Connection, days: int | None) -> tuple[Day, ...]:
-    # The date as it was sent, which is that of the project's time zone.
+    # The date as it is written, which is that of the project's time zone; as in `sent_at`.
     rows = db.execute(
-        "SELECT substr(coalesce(json_extract(raw, '$.sended_at'),"
-        " json_extract(raw, '$.created_at')), 1, 10) AS day, count(*) FROM messages"
+        "SELECT substr(coalesce(json_extract(raw, '$.created_at'),"
+        " json_extract(raw, '$.sended_at')), 1, 10) AS day, count(*) FROM messages"
         " WHERE gone_ms IS NULL GROUP BY day"
         " HAVING day GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]'"
         " ORDER BY day DESC LIMIT ?",
@@ -87,27 +94,31 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
     """Count what a project holds now.
 
     Messages are read channel by channel, newest first, as far as the days asked for: on a
-    busy project that takes a while, and an archive answers at once.
+    busy project that takes a while, and an archive answers at once. It only reads: a
+    cancelled call leaves nothing behind.
 
     Args:
         chat: An open client of the project.
         days: Days that messages are counted for, each 24 hours long, the last one ending
-            now; 0 reads no message.
+            now, 36,525 at most; 0 reads no message. A week by default, which shows every
+            weekday once and is read soon.
 
     Raises:
+        ConfigError: The days are no such number; nothing was sent.
         NcloudChatError: The project cannot be read.
     """
+    check_whole("days", days, 0, _MOST_DAYS)
     job = as_job(chat)
     since = datetime.now(UTC) - timedelta(days=days)
     counts: dict[date, int] = {}
 
     async def count(channel_id: str) -> None:
         async for message in job.messages.list(channel_id, sort="-created_at"):
-            sent_at = _sent_at(message)
-            if sent_at is not None and sent_at < since:
+            at = sent_at(message)
+            if at is not None and at < since:
                 return
-            if sent_at is not None:
-                counts[sent_at.date()] = counts.get(sent_at.date(), 0) + 1
+            if at is not None:
+                counts[at.date()] = counts.get(at.date(), 0) + 1
 
     if days > 0:
         ids = (channel.id async for channel in job.channels.list())
@@ -125,7 +136,3 @@ async def live_stats(chat: Client, *, days: int = 7) -> ProjectStats:
         messages=None,
         days=tuple(Day(day, counts[day]) for day in sorted(counts)),
     )
-
-
-def _sent_at(message: Message) -> datetime | None:
-    return message.sent_at or message.created_at

@@ -20,7 +20,6 @@ __all__ = [
     "Target",
     "channel_tasks",
     "count_creating",
-    "count_queue",
     "drop_queued",
     "exists",
     "mark",
@@ -216,11 +215,6 @@ def queue_messages(db: sqlite3.Connection, target: Target) -> int:
         " ORDER BY place, channel_id",
         target.key("messages"),
     )
-    return count_queue(db)
-
-
-def count_queue(db: sqlite3.Connection) -> int:
-    """Count the messages lined up."""
     return int(db.execute("SELECT count(*) FROM queue").fetchone()[0])
 
 

@@ -3,8 +3,10 @@
 from string import Formatter
 from typing import Final
 
+from ncloudchat_async.checks import check_unicode
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
+from ncloudchat_async.transfer.rows import sent_at
 
 __all__ = ["DEFAULT_TEMPLATE", "FIELDS", "Template"]
 
@@ -28,10 +30,11 @@ class Template:
     """A text with `{fields}`; braces that are meant are doubled.
 
     Raises:
-        ConfigError: It names an unknown field, or none that differs between messages.
+        ConfigError: It is no valid text, names an unknown field, or none at all.
     """
 
     def __init__(self, text: str) -> None:
+        check_unicode("template", text)
         try:
             parts = list(Formatter().parse(text))
         except ValueError as error:
@@ -59,13 +62,13 @@ class Template:
 def _values(message: Message, channel_name: str) -> dict[str, str]:
     sender_id = (message.sender.id if message.sender is not None else None) or ""
     sender_name = (message.sender.name if message.sender is not None else None) or ""
-    sent_at = message.sent_at or message.created_at
+    at = sent_at(message)
     return {
         "content": message.content or "",
         "sender": sender_name or sender_id,
         "sender_id": sender_id,
         "sender_name": sender_name,
-        "sent_at": sent_at.isoformat(" ") if sent_at is not None else "",
+        "sent_at": at.isoformat(" ") if at is not None else "",
         "message_id": message.id,
         "channel_name": channel_name,
         "attachment": _attachment(message),

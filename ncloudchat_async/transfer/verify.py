@@ -35,14 +35,15 @@ async def verify(
     flags), the texts of messages and, within one project, their senders, subscriptions and
     the channels' limit and URLs. Times, presence and what was found deleted are not.
 
+    Both sides are asked for before either is read. A cancelled call leaves nothing behind:
+    what it read is removed, and neither side was written to.
+
     Args:
         left: What was: the old project or its archive.
         right: What should say the same.
         template: What became of the texts between two projects; None: what the left archive
             was imported with, else the default one.
         on_progress: Is told how far reading a project is.
-
-    Both sides are asked for before either is read.
 
     Raises:
         ArchiveError: A file is no archive.

@@ -59,6 +59,19 @@ def test_refusals_have_exit_codes(
     assert (done.code, done.out) == (code, "")
 
 
+@pytest.mark.parametrize(
+    ("status", "error_code", "code"), [(429, "400", 4), (401, "210", 3), (403, "210", 3)]
+)
+def test_answers_have_exit_codes(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, status: int, error_code: str, code: int
+) -> None:
+    """A quota that is used up ends with 4 and what the key may not do with 3, at once."""
+    body = msgspec.json.encode({"error": {"errorCode": error_code, "message": "m"}}).decode()
+    ncloudchat_emulator.faults.add(Fault("getMember", "status", status=status, body=body))
+    assert cli("members", "get", "user-1").code == code
+    assert ncloudchat_emulator.stats.requests == 1
+
+
 def test_an_unknown_outcome_is_exit_code_5(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
     """A send whose answer is lost is neither done nor failed."""
     channel_id = ncloudchat_emulator.seed(channels=1).channel_ids[0]
@@ -67,6 +80,17 @@ def test_an_unknown_outcome_is_exit_code_5(cli: Cli, ncloudchat_emulator: Emulat
     ncloudchat_emulator.faults.clear()
     ncloudchat_emulator.faults.add(Fault("sendMessage", "stall", delay_s=60))
     assert cli("messages", "send", channel_id, "hello", "--deadline", "0.3").code == 5
+
+
+def test_a_doubt_outweighs_a_failure(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """Of several changes one unknown and one failed are exit code 5: the unknown needs a look."""
+    fields = [{"id": f"user-{number}", "name": "n"} for number in range(3)]
+    ids = ncloudchat_emulator.add_rows("members", fields)
+    ncloudchat_emulator.faults.add(Fault("restoreMember", "drop_after", nth=1))
+    refusal = Fault("restoreMember", "status", status=400, body="{}", nth=2)
+    ncloudchat_emulator.faults.add(refusal)
+    done = cli("members", "restore", *ids)
+    assert (done.code, len(done.rows)) == (5, 1)
 
 
 def test_members_live_through_their_commands(cli: Cli) -> None:
@@ -116,11 +140,11 @@ def test_bulk_forms_read_files_and_pipes(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_refused_key_stops_bulk_work(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
-    """What every further call would meet ends the run, with its own exit code."""
+    """What every further call would meet ends the run, with its own exit code, and is told once."""
     ncloudchat_emulator.settings = ncloudchat_emulator.settings.but(key_state="disabled")
     ids = "\n".join(f"user-{number}" for number in range(500))
     done = cli("members", "get", "--from", "-", "--max-in-flight", "2", stdin=ids)
-    assert done.code == 3
+    assert (done.code, len(done.err.splitlines()) < 20) == (3, True)
     assert ncloudchat_emulator.stats.requests < 20
 
 
@@ -237,6 +261,16 @@ def test_json_is_one_array(cli: Cli, ncloudchat_emulator: EmulatorThread) -> Non
     assert msgspec.json.decode(cli("members", "list", "-o", "json").out) == []
     ncloudchat_emulator.seed(members=2)
     assert len(msgspec.json.decode(cli("members", "list", "-o", "json").out)) == 2
+
+
+def test_json_is_whole_after_an_error(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """A list that fails midway leaves the rows before the error, and an array that is closed."""
+    ncloudchat_emulator.seed(members=130)
+    fault = Fault("listMembers", "status", status=400, body="{}", nth=2)
+    ncloudchat_emulator.faults.add(fault)
+    done = cli("members", "list", "-o", "json", "--max-in-flight", "1")
+    assert done.code == 1
+    assert len(msgspec.json.decode(done.out)) == 100
 
 
 @pytest.mark.parametrize(

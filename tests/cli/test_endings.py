@@ -1,5 +1,6 @@
 """How commands end: never in silence, in the words of the command line, naming what they mean."""
 
+import asyncio
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import PHRASES
 from ncloudchat_async.emulator import EmulatorThread, Fault
 from tests.cli.conftest import EVERY, Cli, Launch, example
@@ -77,6 +79,7 @@ def test_a_list_out_of_time_is_told(launch: Launch) -> None:
         (["members", "list"], False),
         (["members", "update", "user-1", "--name", "x"], True),
         (["members", "withdraw", "user-1"], True),
+        (["api", "DELETE", "/v1/api/members/user-1"], True),
     ],
 )
 def test_a_signal_is_told(
@@ -93,6 +96,19 @@ def test_a_signal_is_told(
     assert (process.returncode, out) == (130, "")
     assert err.startswith("ncloudchat: interrupted by SIGINT")
     assert ("may have been carried out" in err) is doubt
+
+
+def test_the_first_that_came_gives_the_exit_code() -> None:
+    """A second signal, or a deadline after one, ends a command with the code of the first."""
+
+    async def command(interrupts: Interrupts) -> int:
+        interrupts.on_first(lambda: None)
+        interrupts.receive(143)
+        interrupts.receive(130)
+        await asyncio.Event().wait()
+        return 0
+
+    assert run_async(command) == 143
 
 
 def test_a_full_disk_is_told(
@@ -160,6 +176,7 @@ REFUSED = {
     "Timeouts.deadline_s ": ["members", "list", "--deadline", "nan"],
     ", or None, not ": ["members", "list", "--rate", "-1"],
     "settle_s ": ["send", "-", "--settle", "inf"],
+    "max_length ": ["import", "archive", "--max-length", str(10**20)],
     "sort must name a field, such as '-created_at'": ["members", "list", "--sort", "-"],
 }
 """A command line that meets each phrase of the library."""

@@ -64,6 +64,12 @@ def test_a_bad_line_is_named(tmp_path: Path, name: str, text: str, problem: str)
         list(read_records(written(tmp_path, name, text)))
 
 
+def test_a_long_cell_is_read(tmp_path: Path) -> None:
+    """A text of 200 000 characters is one cell, above the limit of Python's own reader."""
+    source = written(tmp_path, "a.csv", "id\n" + "x" * 200_000 + "\n")
+    assert list(read_ids((), source, ("id",))) == ["x" * 200_000]
+
+
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are no text."""
     path = tmp_path / "a.csv"

@@ -108,7 +108,7 @@ def test_the_emulator_prints_its_address_and_ends_by_a_signal(
     assert "interrupted" not in err
 
 
-@pytest.mark.parametrize(("answer", "left"), [("n", 2), ("y", 0)])
+@pytest.mark.parametrize(("answer", "left"), [("n", 2), ("", 2), ("maybe", 2), ("y", 0)])
 def test_a_person_is_asked_before_destruction(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -198,6 +198,20 @@ def test_a_terminal_gets_a_bar(
     assert "10/10" in screen
     assert "\x1b[" in screen
     assert "nobody: Members.get" in screen
+
+
+def test_a_terminal_gets_no_table(
+    cli: Cli,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    ncloudchat_emulator: EmulatorThread,
+) -> None:
+    """A converted archive holds what others wrote, raw: it is not shown to a terminal."""
+    ncloudchat_emulator.add_rows("members", [{"id": "user-1", "name": "x"}])
+    cli("export", "a.archive")
+    words = ["convert", "a.archive", "--noun", "members"]
+    code, screen = at_a_terminal(command, words, environment, {})
+    assert (code, "user-1" in screen) == (2, False)
 
 
 def test_a_reader_that_leaves_is_no_error(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ncloudchat_async.cli.connect import Connection
 from ncloudchat_async.emulator import EmulatorThread
+from ncloudchat_async.settings import DEFAULT_BASE_URL
 from tests.cli.conftest import Cli
 
 
@@ -28,6 +30,15 @@ def test_a_profile_file_is_for_its_owner_only(
     listed = cli("profile", "list")
     assert [(row["name"], row["current"]) for row in listed.rows] == [("one", True), ("two", False)]
     assert "key-1" not in listed.out
+
+
+def test_a_folder_made_for_profiles_is_for_its_owner_only(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the folder of the file is not there yet, it is made with mode 0700."""
+    monkeypatch.setenv("NCLOUDCHAT_PROFILES", str(tmp_path / "new" / "profiles.json"))
+    add(cli, ncloudchat_emulator, "one", "key-1")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 def test_a_link_is_replaced_and_not_followed(
@@ -75,6 +86,12 @@ def test_profiles_are_chosen_in_order(
     assert cli("profile", "use", "good").code == 0
     assert cli("members", "list").code == 0
     assert cli("profile", "use", "none").code == 2
+
+
+def test_a_profile_without_a_url_is_for_the_documented_host(cli: Cli) -> None:
+    """The environment's URL is not for the key of a profile, which would go to another host."""
+    assert cli("profile", "add", "live", "--project-id", "p", stdin="key\n").code == 0
+    assert Connection(profile="live").client().base_url == DEFAULT_BASE_URL
 
 
 def test_a_project_may_come_from_the_environment(

@@ -115,6 +115,17 @@ def test_doubts_are_exit_code_5_and_listed(
     assert len(cli("jobs", "unknown", "j").rows) == 4
 
 
+def test_a_doubt_outweighs_a_failure(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """One unknown and one failed are exit code 5: the unknown needs a look."""
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after", nth=3))
+    refusal = Fault("sendMessage", "status", status=400, body="{}", nth=9)
+    ncloudchat_emulator.faults.add(refusal)
+    done = cli(*SEND, "--rate", "2000", "--mode", "at_most_once")
+    assert (done.code, "failed 1, unknown 1" in done.err) == (5, True)
+
+
 def test_doubts_are_settled_by_looking(
     cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
 ) -> None:
@@ -152,6 +163,17 @@ def test_a_refused_key_marks_nothing_as_failed(
     done = cli(*SEND, "--journal", "j")
     assert (done.code, done.out) == (3, "")
     assert not Path(tmp_path, "j").exists()
+
+
+def test_a_key_refused_midway_ends_the_job(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """What every further message would meet is met once, and ends the job with its own code."""
+    refusal = Fault("sendMessage", "status", status=401, body='{"status":-4,"message":"no"}')
+    ncloudchat_emulator.faults.add(refusal)
+    done = cli(*SEND, "--max-in-flight", "1", "--journal", "j")
+    assert done.code == 3
+    assert sum(row["status"] == "failed" for row in done.rows) < 5
 
 
 @pytest.mark.parametrize("words", [["status"], ["resume"], ["unknown"], ["failed"]])
@@ -257,3 +279,13 @@ def test_resuming_has_a_dry_run(
     assert done.rows[0]["seconds"] == (40 - sent) / 10
     assert ncloudchat_emulator.stats.requests == before
     assert cli("jobs", "status", "j").rows[0]["sent"] == sent
+
+
+def test_what_was_refused_for_good_is_not_left(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """A forecast of resuming counts what is sent again, and not what the platform refused."""
+    refusal = Fault("sendMessage", "status", status=400, body="{}", nth=9)
+    ncloudchat_emulator.faults.add(refusal)
+    assert cli(*SEND, "--rate", "2000", "--journal", "j").code == 1
+    assert cli("jobs", "resume", "j", "--dry-run").rows[0]["messages"] == 0

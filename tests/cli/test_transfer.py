@@ -7,11 +7,14 @@ import shlex
 import signal
 import stat
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from ncloudchat_async.cli.transfer import aware
 from ncloudchat_async.emulator import EmulatorThread, Fault
 from ncloudchat_async.transfer import DEFAULT_TEMPLATE
 from tests.cli.conftest import Cli, Launch
@@ -60,6 +63,37 @@ def test_problems_of_an_import_are_exit_code_1(
     assert (done.code, done.rows[0]["failure_count"]) == (1, 1)
     other.settings = other.settings.but(user_id_rule=False)
     assert cli("import", "a.archive", "--profile", "new", "--any-id").code == 0
+
+
+def test_a_channel_that_cannot_be_read_is_exit_code_1(cli: Cli, filled: EmulatorThread) -> None:
+    """An export that leaves a channel out says so by its code; the rest is there."""
+    filled.faults.add(Fault("listMessages", "status", status=403, body="{}", nth=1))
+    done = cli("export", "a.archive")
+    assert (done.code, 0 < int(str(done.rows[0]["messages"])) < 25) == (1, True)
+
+
+def test_doubts_of_an_import_are_exit_code_5(
+    cli: Cli, filled: EmulatorThread, other: EmulatorThread
+) -> None:
+    """A message that nobody knows of is told by the code, also where others have failed."""
+    filled.add_rows("members", [{"id": "x@y", "name": "E"}])
+    cli("export", "a.archive")
+    other.faults.add(Fault("sendMessage", "drop_after", nth=3))
+    words = ["--profile", "new", "--rate", "1000", "--mode", "at_most_once"]
+    done = cli("import", "a.archive", *words)
+    assert (done.code, done.rows[0]["messages_unknown"]) == (5, 1)
+
+
+def test_a_moment_without_an_offset_is_this_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--since 2025-07-01T09:00` means nine o'clock where it is typed, and not in UTC."""
+    monkeypatch.setenv("TZ", "Asia/Seoul")
+    time.tzset()
+    try:
+        nine = datetime(2025, 7, 1, 9)  # noqa: DTZ001 - the point
+        assert aware(nine) == datetime(2025, 7, 1, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_an_archive_is_searched_and_counted(cli: Cli, filled: EmulatorThread) -> None:

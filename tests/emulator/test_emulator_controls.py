@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -391,6 +392,18 @@ def test_unknown_controls_name_the_known_ones(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    "call",
+    [lambda of, noun: of.add_rows(noun, [{"id": "x"}]), lambda of, noun: of.remove_row(noun, "x")],
+)
+def test_unknown_nouns_hint_at_the_nearest(api: Api, call: Callable[[Any, str], object]) -> None:
+    """Rows of what has none that can be given are refused, and the nearest noun named."""
+    with pytest.raises(ValueError, match="No noun 'friends'; the nearest is "):
+        call(api.emulator, "friends")
+    with pytest.raises(ValueError, match="No noun 'message'; the nearest is 'messages'"):
+        call(api.emulator, "message")
+
+
+@pytest.mark.parametrize(
     ("method", "path", "hint"),
     [
         ("GET", "/v1/api/member", "GET /v1/api/members"),
@@ -456,6 +469,7 @@ def test_the_page_escapes_everything(api: Api) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert all(part in page for part in ("listMembers", "sendMessage", "admin_name"))
+    assert all(route in page for route in api.send("GET", "/_emulator").json)
     assert api.emulator.api_key not in page
 
 

@@ -1,5 +1,6 @@
 """The page about the emulator names every control and fault, and its commands run."""
 
+import inspect
 import json
 import re
 import shlex
@@ -8,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from ncloudchat_async.emulator import EmulatorSettings
 from ncloudchat_async.emulator.faults import Action
 from tests.emulator.raw import Api
 
@@ -60,6 +62,14 @@ def test_the_page_has_every_control(api: Api) -> None:
     controls = sorted(api.send("GET", "/_emulator").json)
     assert sorted(re.findall(r"^\| `([A-Z]+ /_emulator/\w+)`", PAGE, re.M)) == controls
     assert sorted({f"{command.method} {command.path}" for command in commands()}) == controls
+
+
+def test_the_page_names_what_no_setting_settles() -> None:
+    """Each of the thirty contradictions has a field of the settings or is on the page."""
+    settled = set(re.findall(r"\bD\d\d\b", inspect.getsource(EmulatorSettings)))
+    named = set(re.findall(r"\bD\d\d\b", PAGE))
+    assert settled.isdisjoint(named)
+    assert settled | named == {f"D{number:02}" for number in range(1, 31)}
 
 
 def test_the_page_has_every_fault() -> None:

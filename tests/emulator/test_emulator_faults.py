@@ -199,6 +199,16 @@ def test_late_writes_come_true_later(timed: Api, clock: Clock) -> None:
     assert timed.emulator.audit([(channel, "after it"), (channel, "late")]).exact
 
 
+def test_late_writes_do_not_outlive_a_reset(timed: Api, clock: Clock) -> None:
+    """What was put off in one test is not carried out in the next."""
+    timed.emulator.faults.add(Fault("createChannel", "late", delay_s=5.0))
+    with pytest.raises(LOST):
+        timed.channel()
+    timed.emulator.reset()
+    clock.at += 60
+    assert timed.ok("GET", "/channels", filter={}) == []
+
+
 def test_late_writes_count_in_an_audit_once_due(timed: Api, clock: Clock) -> None:
     """An audit settles what is due, though no request came since."""
     channel = timed.channel()["id"]

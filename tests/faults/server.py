@@ -101,6 +101,8 @@ class FaultServer:
     def __init__(self, certificate: ssl.SSLContext | None = None) -> None:
         self.requests: Counter[str] = Counter()
         """Requests read completely, by `scenario/case`."""
+        self.played: Counter[str] = Counter()
+        """Requests whose scenario has come to its end, likewise."""
         self.partial: Counter[str] = Counter()
         """Connections that ended within a request, by scenario, `?` where none was read."""
         self.accepted: Counter[str] = Counter()
@@ -150,6 +152,14 @@ class FaultServer:
         async with asyncio.timeout(5):
             while self.seen(name, case) < requests:  # noqa: ASYNC110 - counted in another thread
                 await asyncio.sleep(0.001)
+
+    async def until_played(self, name: str, case: str = "x", *, requests: int = 1) -> None:
+        """Wait until so many requests were dealt with, and what was sent has been read."""
+        async with asyncio.timeout(5):
+            while self.played[f"{name}/{case}"] < requests:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async def _run(self) -> None:
         self._dig_holes()
@@ -219,6 +229,7 @@ class FaultServer:
             while wire.open:
                 name, request = await self._read(wire)
                 await SCENARIOS[name](wire, request)
+                self.played["/".join(request.path.split("/")[1:3])] += 1
         self._writers.discard(writer)
         writer.close()
 

@@ -59,10 +59,12 @@ async def test_an_answer_is_taken_by_its_own_request(
     opener: Opener, faulty: FaultServer, name: str
 ) -> None:
     """Nothing that a connection carries beside an answer is taken for the next one."""
+    before = faulty.played[f"{name}/own"]
     async with opened(opener, faulty.url(name, "own")) as session:
-        for _ in range(4):
+        for number in range(1, 5):
             assert await session.send(CALLS["GET"], options_of()) == Thing("1")
-            await asyncio.sleep(0.1)  # the server sends what nobody asked for
+            # Now the server has sent what nobody asked for.
+            await faulty.until_played(name, "own", requests=before + number)
 
 
 async def test_cookies_are_not_kept(opener: Opener, faulty: FaultServer) -> None:

@@ -5,8 +5,10 @@ import gc
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import anyio
 import pytest
 
 from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts, errors
@@ -227,6 +229,25 @@ async def test_a_borrowed_session_keeps_its_proxy(emulator: Emulator) -> None:
     assert len(emulator.requests) == 1
 
 
+async def test_an_error_in_the_block_waits_for_no_call(emulator: Emulator) -> None:
+    """Who leaves a client by an error gets it at once, and calls on the wire get their own."""
+    rule = emulator.faults.add(Fault("getChannel", "delay", delay_s=60))
+    calls: list[asyncio.Future[Any]] = []
+
+    async def leave() -> None:
+        async with client_of(emulator) as chat:
+            calls.append(asyncio.ensure_future(chat.channels.get("1")))
+            while not rule.fired:
+                await anyio.lowlevel.checkpoint()
+            raise RuntimeError
+
+    async with asyncio.timeout(2):
+        with pytest.raises(RuntimeError):
+            await leave()
+    with pytest.raises(errors.ClientClosedError):
+        await calls[0]
+
+
 async def test_a_base_url_may_have_a_prefix(emulator: Emulator) -> None:
     """Routes are appended to the path of the base URL."""
     chat = Client("project", "sesame", base_url=emulator.base_url + "/gateway/")
@@ -367,6 +388,21 @@ async def test_lost_answers(emulator: Emulator, chat: Client) -> None:
     assert [c.id async for c in chat.channels.list()] == [made.id]
 
 
+async def test_single_calls_overtake_a_job(emulator: Emulator) -> None:
+    """Messages of a job wait behind what somebody waits for."""
+    (channel_id,) = emulator.seed(channels=1).channel_ids
+    job_of = [Delivery(channel_id, str(number)) for number in range(30)]
+    async with (
+        client_of(emulator, quota=Quota(max_in_flight=1, adaptive=False)) as chat,
+        chat.messages.send_many(job_of, max_in_flight=20) as job,
+    ):
+        await anext(job)
+        await chat.channels.count()
+        operations = [entry.operation for entry in emulator.requests]
+        assert operations.index("listChannels") < 10
+        assert len([outcome async for outcome in job]) == 29
+
+
 async def test_any_call_can_be_fanned_out(chat: Client, emulator: Emulator) -> None:
     """A bounded number of calls runs at once, and a failure is the result of its item."""
     users = [(f"user-{i}", "Kim") for i in range(40)] + [("user-7", "Lee")]
@@ -393,6 +429,24 @@ async def test_latest_messages_of_many_channels(chat: Client, emulator: Emulator
     assert isinstance(found[".."].error, errors.ConfigError)
     with pytest.raises(errors.ConfigError, match="n must be"):
         chat.messages.latest([], n=0)
+
+
+async def test_a_sort_id_that_is_no_number_breaks_nothing(
+    chat: Client, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Python reads no number of 5,000 digits; the platform may send one all the same."""
+    channel = await chat.channels.create("notice")
+    odd = f'{{"id":"m","content":"hi","sort_id":"{"9" * 5_000}"}}'
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=f"[{odd}]"))
+    sent = f'{{"status":1,"message":{odd}}}'
+    emulator.faults.add(Fault("sendMessage", "status", status=200, body=sent))
+    async with chat.messages.latest([channel.id]) as results:
+        assert [[m.id for m in one.value or ()] async for one in results] == [["m"]]
+    found = await chat.messages.find_sent(channel.id, "hi", since=datetime.now(UTC), settle_s=0)
+    assert found.status == "unknown"
+    deliveries = [Delivery(channel.id, "hi")]
+    async with chat.messages.send_many(deliveries, journal=tmp_path / "job") as job:
+        assert [outcome.status async for outcome in job] == ["sent"]
 
 
 @pytest.mark.parametrize("n", [1, 3, 4, 99])

@@ -41,6 +41,17 @@ async def test_a_lost_answer_is_settled_by_a_natural_key(
     assert sum(entry.operation == write for entry in emulator.requests) == 1
 
 
+async def test_a_channel_without_a_natural_key_is_not_looked_for(
+    emulator: Emulator, chat: Client
+) -> None:
+    """A name belongs to any number of channels: none of them is taken for the new one."""
+    await chat.channels.create("room")
+    emulator.faults.add(Fault("createChannel", "drop_before", nth=1))
+    with pytest.raises(errors.OutcomeUnknownError):
+        await chat.channels.create("room")
+    assert not any(entry.operation == "listChannels" for entry in emulator.requests)
+
+
 @KEYED
 @pytest.mark.parametrize(
     ("lost", "trouble"),
@@ -113,6 +124,15 @@ async def test_counting_by_pages_has_one_deadline(emulator: Emulator, chat: Clie
         await chat.with_options(deadline_s=0.5).channels.count()
     assert time.monotonic() - started < 0.5 + 0.25
     assert caught.value.operation == "Channels.count"
+
+
+async def test_a_withdrawn_member_is_not_the_new_one(chat: Client, emulator: Emulator) -> None:
+    """A lookup that finds somebody who left, of the same name, tells that the id is taken."""
+    await make_member(chat)
+    await chat.members.delete("user-1")
+    emulator.faults.add(Fault("registerMember", "drop_before", nth=1))
+    with pytest.raises(errors.ConflictError):
+        await make_member(chat)
 
 
 async def test_a_taken_id_is_told_as_the_registration(chat: Client, emulator: Emulator) -> None:

@@ -159,6 +159,14 @@ async def test_tokens(chat: Client, in_body: bool) -> None:
             await chat.tokens.issue("user-1", expire_days=days)
 
 
+async def test_a_token_whose_answer_was_lost_is_issued_again(
+    chat: Client, emulator: Emulator
+) -> None:
+    """One token more does no harm, so the call does not end in a doubt."""
+    emulator.faults.add(Fault("issueToken", "drop_after", nth=1))
+    assert (await chat.tokens.issue("user-1", expire_days=1)).token
+
+
 @pytest.mark.parametrize(
     "shape", ["count", "totalCount", "total", "number", "text", "array", "ignored"]
 )

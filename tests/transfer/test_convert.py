@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncloudchat_async import Client
-from ncloudchat_async.emulator import Emulator
+from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.models import Member, Message
 from ncloudchat_async.transfer import Format, convert, export_project
-from ncloudchat_async.transfer.columns import MODELS, columns_of
+from ncloudchat_async.transfer.columns import MODELS, columns_of, flat_rows
 from ncloudchat_async.transfer.convert import guarded
 from tests.transfer.conftest import rows
 from tests.transfer.test_export import mode
@@ -101,6 +101,20 @@ async def test_times_are_in_utc(archive: Path, form: Format) -> None:
     (first,) = {json.loads(line)["created_at"] for line in raw.split("\n")[:1]}
     assert first.endswith("+09:00")
     assert datetime.fromisoformat(found[0]["created_at"]) == datetime.fromisoformat(first)
+
+
+async def test_rows_of_one_moment_come_as_the_platform_sorts_them(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """Of messages with the same time the smaller `sort_id` is first, whichever was read first."""
+    emulator.seed(channels=1)
+    at = "2025-07-01T00:00:00Z"
+    body = json.dumps([{"id": f"m-{n}", "sort_id": str(9 - n), "created_at": at} for n in (1, 2)])
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=body))
+    await export_project(chat, path)
+    out = io.BytesIO()
+    convert(path, out)
+    assert [json.loads(line)["id"] for line in out.getvalue().splitlines()] == ["m-2", "m-1"]
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -192,6 +206,16 @@ def test_columns_follow_the_structs() -> None:
     assert (members["memberblock_id"], members["device_type"]) == ("json", "texts")
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"), [("9223372036854775807", 2**63 - 1), ("9223372036854775808", None)]
+)
+def test_a_number_that_no_column_holds_leaves_its_cell_empty(value: str, cell: int | None) -> None:
+    """A whole number of more than 64 bits would fail the whole Parquet table."""
+    columns = columns_of("channels")
+    (cells,) = flat_rows(columns, iter([(f'{{"limit":{value}}}', None)]))
+    assert cells[[column.name for column in columns].index("limit")] == cell
+
+
 async def test_values_of_another_type_leave_their_cell_empty(
     emulator: Emulator, chat: Client, archive: Path
 ) -> None:
@@ -215,6 +239,13 @@ def write(path: Path, raw: str) -> None:
     """Put a member into an archive as an export would."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("INSERT INTO members (id, seen, raw) VALUES ('x-1', 1, ?)", (raw,))
+
+
+@pytest.mark.parametrize("name", ["\0", "\ud83d"])
+async def test_a_name_that_no_file_can_have_is_told(archive: Path, name: str) -> None:
+    """A name that the system does not take is an error of ours, and nothing is written."""
+    with pytest.raises(ArchiveError, match="no file can have this name"):
+        convert(archive, name)
 
 
 async def test_a_file_is_made_anew_and_for_its_owner(archive: Path, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """An export holds what the project holds, whatever happens on the way."""
 
 import random
+import sqlite3
 import stat
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -13,6 +16,8 @@ from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault, ListCall
 from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError
 from ncloudchat_async.transfer import Progress, describe, export_project, verify
+from ncloudchat_async.transfer.export import as_job
+from ncloudchat_async.transfer.writer import ArchiveWriter
 from tests.transfer.conftest import content, open_client, rows
 
 HOUR = timedelta(hours=1)
@@ -321,6 +326,41 @@ async def test_options_of_an_interrupted_export_bind_only_that_one(
     assert (report.resumed, report.messages) == (False, 600)
 
 
+async def test_rows_of_an_abandoned_export_are_not_taken_for_seen(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """What an export read that nobody finished counts for nothing in the next one."""
+    seeded = emulator.seed(channels=2, messages_per_channel=20)
+    await export_project(chat, path)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=2))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path, complete=True, max_in_flight=1)
+    for channel in seeded.channel_ids:
+        (doomed,) = rows(path, "SELECT max(id) FROM messages WHERE channel_id = ?", channel)[0]
+        emulator.remove_row("messages", doomed)
+    assert (await export_project(chat, path, complete=True, look_back=2 * HOUR)).gone == 2
+
+
+async def test_a_message_of_the_future_hides_none_that_comes(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """A later export joins the moment when the first one began, not a date that is none."""
+    (channel,) = emulator.seed(channels=1).channel_ids
+    begin, wrong = time.time() + 10**7, {"channel_id": channel, "content": "x"}
+    emulator.add_rows("messages", [{**wrong, "created_at": begin + 2 * n} for n in range(101)])
+    await export_project(chat, path)
+    news = {"channel_id": channel, "content": "news", "created_at": time.time()}
+    emulator.add_rows("messages", [news])
+    assert (await export_project(chat, path, look_back=timedelta(0))).new_messages == 1
+
+
+def test_long_work_is_patient_and_behind_single_calls() -> None:
+    """An export has no deadline, lets others go first, and waits a quarter of an hour if asked."""
+    options = as_job(Client("p", "k")).options
+    assert (options.priority, options.deadline_s) == ("bulk", None)
+    assert options.retry.max_retry_after_s == 900
+
+
 async def test_an_archive_belongs_to_one_project(
     emulator: Emulator, chat: Client, other: Emulator, path: Path
 ) -> None:
@@ -355,6 +395,20 @@ async def test_two_exports_into_one_archive_exclude_each_other(
         await again()
     assert told[-1] == "refused"
     assert describe(path).messages == 50
+
+
+async def test_work_that_fails_is_undone_and_costs_no_other(path: Path) -> None:
+    """A piece of work is in the file as a whole or not at all, and the next one is done."""
+
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE archive SET project_id = 'half'")
+        raise ValueError("fault")
+
+    async with ArchiveWriter(path, "old-project", "http://host") as archive:
+        with pytest.raises(ValueError, match="fault"):
+            await archive.call(fail)
+        owner = await archive.call(lambda db: db.execute("SELECT project_id FROM archive"))
+        assert owner.fetchall() == [("old-project",)]
 
 
 @pytest.mark.parametrize("kind", ["link", "directory", "text"])
@@ -409,6 +463,31 @@ async def test_a_since_without_a_time_zone_is_refused(chat: Client, path: Path) 
     assert not is_there(path)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"since": "2025"}, "since takes an aware datetime"),
+        ({"since": 5}, "since takes an aware datetime"),
+        ({"complete": "yes"}, "complete must be True or False"),
+        ({"look_back": 5}, "look_back takes a timedelta"),
+        ({"look_back": timedelta(seconds=-1)}, "look_back must not be negative"),
+        ({"max_in_flight": 2.5}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": True}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": "4"}, "max_in_flight must be a whole number"),
+        ({"max_in_flight": 0}, "max_in_flight must be a whole number"),
+        ({"on_progress": 5}, "on_progress takes a function"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused_first(
+    emulator: Emulator, chat: Client, path: Path, wrong: dict[str, Any], words: str
+) -> None:
+    """What cannot be used is named before a request is sent or a file is made."""
+    with pytest.raises(ConfigError, match=words):
+        await export_project(chat, path, **wrong)
+    assert emulator.stats.requests == 0
+    assert not is_there(path)
+
+
 async def test_verify_finds_what_differs(emulator: Emulator, chat: Client, path: Path) -> None:
     """An archive and its project are equal until something changes."""
     seeded = emulator.seed(members=5, channels=3, messages_per_channel=150, subscriptions=6)
@@ -429,6 +508,15 @@ async def test_verify_finds_what_differs(emulator: Emulator, chat: Client, path:
     assert by_channel[one].examples == (f"missing {newest}",)
     assert by_channel[two].examples == (f"extra {sent.id}",)
     assert (found.messages.missing, found.messages.extra) == (1, 1)
+
+
+async def test_half_a_project_is_not_compared(emulator: Emulator, chat: Client, path: Path) -> None:
+    """A channel that cannot be read is no channel without messages: nothing is said of it."""
+    emulator.seed(channels=2, messages_per_channel=5)
+    await export_project(chat, path)
+    emulator.faults.add(Fault("listMessages", "status", status=403, body="{}", nth=1))
+    with pytest.raises(NcloudChatError, match="cannot be read whole: messages"):
+        await verify(path, chat)
 
 
 async def test_an_archive_since_a_moment_is_compared_from_there_on(

@@ -1,6 +1,9 @@
 """An import carries everything over once, keeps the order, and names what it cannot do."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,6 +190,45 @@ async def test_a_channel_whose_creation_comes_late_is_not_created_twice(
     assert (await verify(path, new_chat)).equal
 
 
+async def test_a_refused_channel_is_created_without_a_wait(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A creation that surely failed is no doubt: the next import waits for nothing."""
+    fill(emulator)
+    await export_project(chat, path)
+    other.faults.add(Fault("createChannel", "status", status=400, body="{}", times=2))
+    assert (await import_project(new_chat, path)).channels_created == 0
+    told: list[tuple[str, int, float]] = []
+    report = await import_project(
+        new_chat, path, settle_s=SETTLE_S, on_doubt=lambda *doubt: told.append(doubt)
+    )
+    assert (told, report.channels_created) == ([], 2)
+
+
+async def test_a_channel_that_says_nothing_of_pushes_has_them(
+    emulator: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """What was closed to pushes for the import is opened, unless it was closed before."""
+    emulator.add_rows("channels", [{"id": "c-1", "name": "c"}])
+    await export_project(chat, path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE channels SET raw = json_remove(raw, '$.push')")
+    await import_project(new_chat, path)
+    assert [one.push async for one in new_chat.channels.list()] == [True]
+
+
+async def test_the_oldest_of_equal_unique_ids_is_compared(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """Where several channels have one `unique_id`, the first of them is the one that was made."""
+    room = {"name": "c", "unique_id": "notice"}
+    emulator.add_rows("channels", [{**room, "id": "c-1"}])
+    for number, name in enumerate(("z-oldest", "newest"), start=1):
+        other.add_rows("channels", [{**room, "id": name, "created_at": number}])
+    await export_project(chat, path)
+    assert (await verify(path, new_chat)).channels.examples == ("extra right:newest",)
+
+
 async def test_friend_requests_are_made_once(
     emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
 ) -> None:
@@ -202,6 +244,30 @@ async def test_friend_requests_are_made_once(
     report = await import_project(new_chat, path, friends=pairs)
     assert report.friends_requested == 0
     assert other.stats.by_operation["requestFriend"] == 1
+
+
+async def test_a_refused_friend_request_is_made_again(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """What was surely not done is not taken for a doubt by the next import."""
+    fill(emulator)
+    await export_project(chat, path)
+    other.faults.add(Fault("requestFriend", "status", status=400, body="{}", nth=1))
+    for requested in (0, 1):
+        report = await import_project(new_chat, path, friends=[("kim-1", "lee-1")])
+        assert (report.friends_requested, report.failure_count) == (requested, 1 - requested)
+
+
+async def test_no_friendship_is_asked_of_the_withdrawn(
+    emulator: Emulator, chat: Client, other: Emulator, new_chat: Client, path: Path
+) -> None:
+    """A member that left the new project is named as one that is not there."""
+    fill(emulator)
+    other.add_rows("members", [{"id": "lee-1", "name": "Lee", "deleted": True}])
+    await export_project(chat, path)
+    report = await import_project(new_chat, path, friends=[("kim-1", "lee-1")])
+    assert "requestFriend" not in other.stats.by_operation
+    assert "no such member: lee-1" in [one.reason for one in report.failures]
 
 
 async def test_a_forecast_names_every_problem_and_changes_nothing(
@@ -297,6 +363,68 @@ async def test_a_template_that_cannot_be_used_is_refused(
         await import_project(new_chat, path, template=template)
 
 
+HALF = "\ud83d"
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"template": 5}, "template must be a string"),
+    ({"template": HALF + "{content}"}, "template holds a lone surrogate"),
+    ({"existing": "Update"}, "existing must be one of"),
+    ({"existing": ["skip"]}, "existing must be one of"),
+    ({"friends": [("x",)]}, r"each of the friends is \(user_id, friend_id\), not 1 id"),
+    ({"friends": [("a", "b", "c")]}, r"each of the friends is \(user_id, friend_id\), not 3 ids"),
+    ({"friends": "ab"}, r"each of the friends takes \(user_id, friend_id\), not str"),
+    ({"friends": None}, "friends takes an iterable"),
+    ({"friends": [("kim-1", HALF)]}, "friend_id must be valid Unicode"),
+    ({"friends": [("kim-1", 5)]}, "friend_id must be a string"),
+    ({"check_ids": "no"}, "check_ids must be True or False"),
+    ({"max_length": 2.5}, "max_length must be a whole number"),
+    ({"max_length": True}, "max_length must be a whole number"),
+    ({"partial_archive": 1}, "partial_archive must be True or False"),
+]
+WRONG_IMPORT: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "bogus"}, "mode must be one of"),
+    ({"settle_s": -1}, "settle_s must be a finite number"),
+    ({"settle_s": "90"}, "settle_s must be a finite number"),
+    ({"stop": True}, "stop takes a Stop"),
+    ({"on_progress": 5}, "on_progress takes"),
+    ({"on_doubt": "say"}, "on_doubt takes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "words"),
+    [(call, *case) for call in (import_project, forecast_import) for case in WRONG]
+    + [(import_project, *case) for case in WRONG_IMPORT],
+)
+async def test_an_option_that_makes_no_sense_is_refused_first(
+    emulator: Emulator,
+    chat: Client,
+    other: Emulator,
+    new_chat: Client,
+    path: Path,
+    *,
+    call: Any,
+    wrong: dict[str, Any],
+    words: str,
+) -> None:
+    """What cannot be used is named before a request is sent or the archive is written to."""
+    fill(emulator)
+    await export_project(chat, path)
+    with pytest.raises(ConfigError, match=words):
+        await call(new_chat, path, **wrong)
+    assert other.stats.requests == 0
+    assert rows(path, "SELECT count(*) FROM mapped") == [(0,)]
+
+
+@pytest.mark.parametrize(("name", "error"), [("\0", ArchiveError), (HALF, ArchiveError)])
+async def test_a_path_that_no_file_can_have_is_told(
+    new_chat: Client, name: str, error: type[Exception]
+) -> None:
+    """A name that the system does not take is an archive that is not there."""
+    with pytest.raises(error, match="cannot be used"):
+        await import_project(new_chat, name)
+
+
 async def test_what_became_what_is_in_the_archive(
     emulator: Emulator, chat: Client, new_chat: Client, path: Path
 ) -> None:
@@ -324,3 +452,16 @@ async def test_half_an_archive_is_imported_only_when_asked(
         await import_project(new_chat, path)
     report = await import_project(new_chat, path, partial_archive=True)
     assert (report.channels_created, report.messages_sent) == (2, 20)
+
+
+async def test_a_later_export_that_was_interrupted_is_half_an_archive_too(
+    emulator: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """That an earlier export was whole does not make this one so."""
+    fill(emulator)
+    await export_project(chat, path)
+    emulator.faults.add(Fault("listMessages", "status", status=200, body='{"status":-4}', nth=1))
+    with pytest.raises(NcloudChatError):
+        await export_project(chat, path)
+    with pytest.raises(ArchiveError, match="was interrupted"):
+        await import_project(new_chat, path)

@@ -1,10 +1,11 @@
 """What is searched for is found, in any script, and nothing else."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ncloudchat_async import Client
@@ -12,6 +13,7 @@ from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, AuthenticationError, ConfigError
 from ncloudchat_async.transfer import (
     FoundFile,
+    Template,
     archive_stats,
     export_project,
     files,
@@ -81,6 +83,7 @@ async def archive(emulator: Emulator, chat: Client, path: Path) -> Path:
         ({"channel": "공지"}, [0, 1]),
         ({"channel": "notice"}, [0, 1]),
         ({"since": datetime.fromtimestamp(START + 86_400 * 3, UTC)}, [3, 4]),
+        ({"since": datetime.fromtimestamp(START + 86_400 * 3 + 0.5, UTC)}, [4]),
         ({"until": datetime.fromtimestamp(START + 86_400, UTC)}, [0]),
         ({"files_only": True}, [3]),
         ({"newest_first": True, "limit": 2}, [4, 3]),
@@ -173,6 +176,18 @@ async def test_a_project_has_the_attachments_of_its_archive(
     assert all(one.sent_at is not None and one.sent_at.tzinfo is UTC for one in found)
 
 
+async def test_files_of_one_second_may_come_in_any_order(emulator: Emulator, chat: Client) -> None:
+    """A message before the border does not end the reading while others of its second follow."""
+    emulator.seed(channels=1)
+    file = {"name": "a.txt", "url": "/a"}
+    late = {"id": "late", "created_at": "2025-07-01T00:00:05.8Z", "attachment_filenames": file}
+    body = [{"id": "early", "created_at": "2025-07-01T00:00:05.2Z"}, late]
+    text = msgspec.json.encode(body).decode()
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=text, nth=1))
+    found = await found_live(chat, since=datetime(2025, 7, 1, 0, 0, 5, 500_000, tzinfo=UTC))
+    assert [one.message_id for one in found] == ["late"]
+
+
 async def test_a_limit_ends_the_reading(emulator: Emulator, chat: Client, archive: Path) -> None:
     """No more is found than asked for, and no page is read in vain."""
     file = {"name": "a.txt", "url": "/a"}
@@ -252,29 +267,103 @@ async def test_messages_are_counted_by_the_projects_day(
     assert live.days == stats.days
 
 
+async def test_who_withdrew_is_not_online(emulator: Emulator, chat: Client, path: Path) -> None:
+    """A member that left while it was connected counts as withdrawn, and as nothing else."""
+    emulator.add_rows("members", [{"id": "away-1", "deleted": True, "online": True}])
+    await export_project(chat, path)
+    stats = archive_stats(path)
+    assert (stats.members, stats.withdrawn, stats.online) == (0, 1, 0)
+
+
+async def test_when_a_message_was_sent_is_told_alike(
+    emulator: Emulator, chat: Client, path: Path
+) -> None:
+    """By the time that lists are sorted by, in an archive, live, in counts and in texts."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    created, sent = now - timedelta(days=1), now - timedelta(days=30)
+    emulator.add_rows("channels", [{"id": "c-1", "name": "c"}])
+    file = {"name": "a.txt", "url": "/a"}
+    times = {"created_at": created.isoformat(), "sended_at": sent.isoformat()}
+    message = {"channel_id": "c-1", "content": "", "attachment_filenames": file, **times}
+    emulator.add_rows("messages", [message])
+    await export_project(chat, path)
+    assert [one.sent_at for one in files(path)] == [created]
+    assert [one.sent_at for one in await found_live(chat)] == [created]
+    live = await live_stats(chat)
+    assert live.days == archive_stats(path).days
+    (stored,) = await chat.messages.list("c-1").to_list()
+    text = Template("{sent_at}").render(stored, "")
+    assert datetime.fromisoformat(text) == created
+    assert live.days[0].day == datetime.fromisoformat(text).date()
+
+
+BORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"since": datetime(2025, 7, 1)}, "since needs a time zone"),  # noqa: DTZ001 - the point
+    ({"since": "2025"}, "since takes an aware datetime"),
+    ({"until": 5}, "until takes an aware datetime"),
+    ({"limit": -1}, "limit must be a whole number, 0 or more, or None"),
+    ({"limit": 2.5}, "limit must be a whole number"),
+    ({"limit": True}, "limit must be a whole number"),
+    ({"sender": 5}, "sender must be a string"),
+    ({"channel": "\ud83d"}, "channel holds a lone surrogate"),
+]
+TEXT: list[tuple[dict[str, Any], str]] = [
+    ({"text": ""}, "text must not be empty"),
+    ({"text": 5}, "text must be a string"),
+    ({"text": "\ud83d"}, "text holds a lone surrogate"),
+    ({"files_only": 1}, "files_only must be True or False"),
+    ({"deleted": "no"}, "deleted must be True or False"),
+    ({"newest_first": None}, "newest_first must be True or False"),
+]
+
+
 @pytest.mark.parametrize(
-    "call",
-    [
-        lambda path: search(path, text=""),
-        lambda path: search(path, limit=-1),
-        lambda path: search(path, since=datetime(2025, 7, 1)),  # noqa: DTZ001 - the point
-    ],
+    ("call", "wrong", "words"),
+    [(call, *case) for call in (search, files, live_files) for case in BORDERS]
+    + [(search, *case) for case in TEXT]
+    + [(live_files, {"max_in_flight": "4"}, "max_in_flight must be a whole number")],
 )
 def test_a_condition_without_sense_is_refused_at_the_call(
-    path: Path, call: Callable[[Path], object]
+    path: Path, call: Callable[..., object], wrong: dict[str, Any], words: str
 ) -> None:
     """Misuse is told before anything is read."""
-    with pytest.raises(ConfigError):
-        call(path)
+    of = Client("project", "key", base_url="https://host") if call is live_files else path
+    with pytest.raises(ConfigError, match=words):
+        call(of, **wrong)
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "soon"])
+@pytest.mark.parametrize("days", [0, -1, 2.5, "7", True, 10**20])
+async def test_a_count_of_days_that_makes_no_sense_is_refused(path: Path, days: Any) -> None:
+    """No number of days is taken for all of them, or ends in an error of the calendar."""
+    with pytest.raises(ConfigError, match="days must be a whole number, from 1 to 36525, or None"):
+        archive_stats(path, days=days)
+    if days != 0:  # reads no message
+        with pytest.raises(ConfigError, match="days must be a whole number, from 0 to 36525"):
+            await live_stats(Client("project", "key", base_url="https://host"), days=days)
+
+
+async def test_borders_may_lie_anywhere(chat: Client, archive: Path) -> None:
+    """The first moment there is and the largest limit are borders like any other."""
+    first, most = datetime.min.replace(tzinfo=UTC), 10**20
+    assert len(list(search(archive, since=first, limit=most))) == len(TEXTS)
+    assert len(await found_live(chat, since=first, limit=most)) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "digits"),
+    [
+        ("0001-01-01T00:00:00+09:00", 18),
+        ("9999-12-31T23:59:59-09:00", 18),
+        ("soon", 18),
+        ("soon", 19),
+    ],
+)
 async def test_a_time_that_is_none_leaves_a_message_without_one(
-    emulator: Emulator, chat: Client, path: Path, at: str
+    emulator: Emulator, chat: Client, path: Path, at: str, digits: int
 ) -> None:
-    """A message is found whatever it says of its time."""
+    """A message is found whatever it says of its time, also by a number that no column holds."""
     emulator.seed(channels=1)
-    body = f'[{{"id":"m","content":"hello","sort_id":"{"9" * 18}","created_at":"{at}"}}]'
+    body = f'[{{"id":"m","content":"hello","sort_id":"{"9" * digits}","created_at":"{at}"}}]'
     emulator.faults.add(Fault("listMessages", "status", status=200, body=body))
     await export_project(chat, path)
     (found,) = search(path, text="hello")

@@ -119,6 +119,20 @@ async def test_a_forecast_counts_what_a_stopped_import_left(
     assert (last.messages, last.longest_channel, last.requests) == (0, 0, 0)
 
 
+async def test_no_phone_rings_while_messages_come_over(new_chat: Client, archive: Path) -> None:
+    """Until its settings come last, a channel pushes nothing, whatever it did before."""
+    await stopped(new_chat, archive, "messages")
+    assert [one.push async for one in new_chat.channels.list()] == [False, False]
+
+
+def test_a_wish_from_before_reaches_the_work() -> None:
+    """What is begun after somebody asked to stop is stopped as it begins."""
+    stop, heard = Stop(), list[str]()
+    stop.ask()
+    with stop.reaches(lambda: heard.append("stop")):
+        assert heard == ["stop"]
+
+
 async def test_an_import_asked_before_it_began_does_nothing(
     other: Emulator, new_chat: Client, archive: Path
 ) -> None:

@@ -16,7 +16,7 @@ from ncloudchat_async.bulk import Outcome, send_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
-from ncloudchat_async.resources.base import _json
+from ncloudchat_async.resources.base import query_json
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
@@ -118,7 +118,7 @@ def test_a_filter_is_sent_as_json_has_it() -> None:
     """What JSON can hold is sent as it is: nested, in any script, and as short as it can be."""
     asked = {"name": "김/\u0001", "a.b": [1, 2.5, None, True], "c": {"d": {}}, "e": (10**20,)}
     text = '{"name":"김/\\u0001","a.b":[1,2.5,null,true],"c":{"d":{}},"e":[100000000000000000000]}'
-    assert _json(asked) == text
+    assert query_json(asked) == text
 
 
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [

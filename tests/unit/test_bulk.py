@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 
@@ -9,6 +10,8 @@ import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery, send_many
+from ncloudchat_async.bulk.lanes import Lanes
+from ncloudchat_async.bulk.source import END, End
 from ncloudchat_async.errors import ConfigError, DecodeError, OutcomeUnknownError
 from tests.unit.bulk_fakes import Platform, Row, always, drawn, turns
 
@@ -88,6 +91,15 @@ async def test_at_least_once_gives_up_and_says_unknown() -> None:
     assert (outcome.status, outcome.attempts, len(platform.calls)) == ("unknown", 10, 10)
 
 
+async def test_at_least_once_refused_after_a_doubt_is_unknown() -> None:
+    """A refusal speaks of the last send; an earlier one may have arrived all the same."""
+    fates = iter(["lost", "refused"])
+    platform = Platform(fate=lambda _channel, _content: next(fates))
+    (outcome,) = await platform.run(deliveries(1), mode="at_least_once")
+    assert (outcome.status, outcome.attempts, len(platform.rows)) == ("unknown", 2, 1)
+    assert isinstance(outcome.error, OutcomeUnknownError)
+
+
 async def test_an_answer_that_cannot_be_read_still_means_sent() -> None:
     """An error that says the call was applied makes the delivery sent, without an id."""
 
@@ -148,6 +160,38 @@ async def test_ordered_reads_a_bounded_way_ahead() -> None:
     assert set(rest) == {"sent", "skipped"}
     assert len(rest) + 20 == pulled
     assert job.report.skipped == rest.count("skipped")
+
+
+async def test_channels_under_way_are_bounded() -> None:
+    """An input of a channel each is read as far as there is room for channels, and no further."""
+    numbers = itertools.count()
+
+    async def take() -> str:
+        return f"c{next(numbers)}"
+
+    lanes: Lanes[str] = Lanes(take, str, room=3)
+    assert [await lanes.take() for _ in range(3)] == ["c0", "c1", "c2"]
+    fourth = asyncio.ensure_future(lanes.take())
+    await turns()
+    assert not fourth.done()
+    lanes.leave("c1")
+    assert await fourth == "c3"
+
+
+async def test_draining_gives_what_no_worker_has_taken() -> None:
+    """An item whose channel came free is given back too when the job is stopped before it went."""
+    items = iter(["c-1", "c-2", "c-3"])
+
+    async def take() -> str | End:
+        return next(items, END)
+
+    lanes: Lanes[str] = Lanes(take, lambda item: item[0], room=9)
+    assert await lanes.take() == "c-1"
+    waiting = asyncio.ensure_future(lanes.take())
+    await turns()
+    lanes.leave("c")
+    assert list(lanes.drain()) == ["c-2", "c-3"]
+    assert await waiting is END
 
 
 @pytest.mark.parametrize("fate", ["refused", "lost"])

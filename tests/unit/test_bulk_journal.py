@@ -10,15 +10,26 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from ncloudchat_async.bulk import Delivery, Outcome, send_many
+from ncloudchat_async.bulk import Delivery, Outcome, journaled, send_many
 from ncloudchat_async.errors import (
+    AuthenticationError,
     BadRequestError,
+    ClientClosedError,
     ConfigError,
+    DeadlineExceededError,
     JournalLockedError,
     JournalMismatchError,
+    NcloudChatError,
     NotSentError,
+    PermissionDeniedError,
+    ProjectNotFoundError,
+    QuotaExceededError,
+    RateLimitedError,
+    ServerError,
 )
 from ncloudchat_async.journal import JournalView
+from ncloudchat_async.journal.view import Binding
+from ncloudchat_async.journal.writer import JournalWriter
 from tests.unit.bulk_fakes import Platform, Row, always, drawn, judge, texts
 
 
@@ -115,6 +126,14 @@ async def test_a_finished_job_sends_nothing_again(path: Path) -> None:
     assert len(platform.calls) == 50
 
 
+async def test_the_last_outcome_is_in_the_journal(path: Path) -> None:
+    """Whoever has read all outcomes finds them all in the file, inside the block too."""
+    platform = Platform()
+    async with platform.time.running(), platform.job(texts(5), journal=path) as job:
+        assert len([outcome async for outcome in job]) == 5
+        assert states(path) == {"sent": 5}
+
+
 @pytest.mark.parametrize("after", [1, 40, 150])
 @pytest.mark.parametrize("ordered", [False, True])
 async def test_a_job_goes_on_where_it_was(path: Path, after: int, ordered: bool) -> None:
@@ -188,6 +207,50 @@ async def test_at_least_once_repeats_what_was_on_its_way(path: Path) -> None:
     await platform.run(deliveries, journal=path, mode="at_least_once")
     assert states(path) == {"sent": 100}
     assert len(platform.calls) > 100
+
+
+@pytest.mark.parametrize("end", ["unknown", "sending"])
+async def test_a_repetition_that_is_refused_is_unknown(path: Path, end: str) -> None:
+    """What an earlier run left in doubt is not failed because this run was refused."""
+    platform = Platform(fate=always("lost"))
+    await platform.run(texts(3), journal=path, mode="at_most_once")
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE delivery SET state = ?", (end,))
+    db.close()
+    platform.fate = always("refused")
+    outcomes = await platform.run(texts(3), journal=path, mode="at_least_once")
+    assert statuses(outcomes) == states(path) == {"unknown": 3}
+    platform.fate = always("ok")
+    outcomes = await platform.run(texts(3), journal=path)
+    assert (statuses(outcomes), len(platform.rows)) == ({"sent": 3}, 3)
+
+
+async def test_a_repetition_that_was_not_begun_is_looked_for(path: Path) -> None:
+    """A job that was to repeat its doubts, and did not, may still go on by looking."""
+    platform = Platform(fate=always("lost"))
+    await platform.run(texts(3), journal=path, mode="at_most_once")
+    writer = JournalWriter.open(path, Binding("", ""), created_ms=0)
+    writer.recover(repeat=True)
+    writer.close()
+    assert states(path) == {"planned": 3}
+    outcomes = await platform.run(texts(3), journal=path)
+    assert (statuses(outcomes), len(platform.rows)) == ({"sent": 3}, 3)
+
+
+async def test_order_is_kept_however_many_are_in_doubt(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every channel with a doubt waits for it, also beyond the first page of them."""
+    monkeypatch.setattr(journaled, "_PAGE", 2)
+    platform = Platform(fate=always("dropped"))
+    deliveries = list(texts(10, channels=5))
+    first = {"mode": "at_most_once", "max_failures": 5, "max_in_flight": 1}
+    await platform.run(deliveries, journal=path, **first)
+    platform.fate = always("ok")
+    await platform.run(deliveries, journal=path, ordered=True)
+    said = [int(row.content.removeprefix("text ")) for row in platform.rows]
+    assert sorted(said) == list(range(10))
+    assert all(said.index(first) < said.index(first + 5) for first in range(5))
 
 
 async def test_another_input_is_refused_before_anything_is_sent(path: Path) -> None:
@@ -352,6 +415,34 @@ async def test_refusals_stay_and_outages_are_tried_again(path: Path) -> None:
     }
     assert isinstance(outcomes["1"].error, BadRequestError)
     assert outcomes["2"].attempts == 2
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        AuthenticationError,
+        ClientClosedError,
+        DeadlineExceededError,
+        NotSentError,
+        PermissionDeniedError,
+        ProjectNotFoundError,
+        QuotaExceededError,
+        RateLimitedError,
+        ServerError,
+    ],
+)
+async def test_what_an_outage_stopped_is_sent_by_the_next_run(
+    path: Path, outage: type[NcloudChatError]
+) -> None:
+    """No failure that says nothing of the message is for good."""
+    platform = Platform()
+
+    async def refuse(channel_id: str, content: str) -> Row:
+        raise outage("down")
+
+    async with send_many(refuse, platform.newest, texts(3), journal=path) as job:
+        assert [outcome.status async for outcome in job] == ["failed"] * 3
+    assert statuses(await platform.run(texts(3), journal=path)) == {"sent": 3}
 
 
 async def test_earlier_failures_do_not_stop_a_resumed_job(path: Path) -> None:

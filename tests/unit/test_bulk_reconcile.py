@@ -1,15 +1,32 @@
 """Jobs that lose answers: what they settle, what they send again, what they name unknown."""
 
 from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from ncloudchat_async.bulk import Delivery
-from ncloudchat_async.bulk.settle import Gate
+from ncloudchat_async.bulk.settle import Gate, Knowledge
 from ncloudchat_async.errors import NoReplyError, OutcomeUnknownError
-from tests.unit.bulk_fakes import Platform, always, drawn, judge, texts, turns
+from tests.unit.bulk_fakes import (
+    Fate,
+    Person,
+    Platform,
+    Row,
+    always,
+    drawn,
+    judge,
+    texts,
+    turns,
+)
+
+
+def one_by_one(*fates: str) -> Fate:
+    """Make the sends end so, one after another, and all further ones like the last."""
+    left = list(fates)
+    return lambda _channel, _content: left.pop(0) if len(left) > 1 else left[0]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -48,7 +65,7 @@ async def test_list_lag_beyond_the_settle_time_is_named() -> None:
     assert twice <= doubted
 
 
-async def test_a_second_writer_of_the_same_text_is_named() -> None:
+async def test_a_second_wrone_by_one_the_same_text_is_named() -> None:
     """A copy too many proves nothing, so the messages in doubt stay unknown."""
     platform = Platform(fate=drawn(3, ok=6, lost=4))
     deliveries = list(texts(100))
@@ -135,6 +152,29 @@ async def test_a_channel_that_can_never_be_read_leaves_a_doubt() -> None:
     (outcome,) = await platform.run(texts(1), mode="reconcile")
     assert (outcome.status, len(platform.calls)) == ("unknown", 1)
     assert isinstance(outcome.error, NoReplyError)
+    assert platform.lists["c0"] == 12
+
+
+async def test_the_last_look_ends_in_a_doubt_whatever_it_shows() -> None:
+    """A channel that can be read at the last look only is no ground to send again."""
+    platform = Platform(fate=always("dropped"))
+    platform.unreadable = 11
+    (outcome,) = await platform.run(texts(1), mode="reconcile")
+    assert (outcome.status, len(platform.calls), platform.lists["c0"]) == ("unknown", 1, 12)
+
+
+async def test_two_looks_need_not_follow_one_another() -> None:
+    """A look that failed between two that found nothing takes nothing back of the first."""
+
+    class Failing(Platform):
+        async def newest(self, channel_id: str) -> AsyncIterator[Row]:
+            self.unreadable = int(self.lists[channel_id] == 1)
+            async for row in super().newest(channel_id):
+                yield row
+
+    platform = Failing(fate=one_by_one("dropped", "ok"))
+    (outcome,) = await platform.run(texts(1), mode="reconcile")
+    assert (outcome.status, platform.lists["c0"]) == ("sent", 4)
 
 
 async def test_the_server_clock_is_measured() -> None:
@@ -146,6 +186,50 @@ async def test_the_server_clock_is_measured() -> None:
         outcomes = await platform.run(texts(50, different=2), mode="reconcile")
         assert {outcome.status for outcome in outcomes} == {"sent"}
         assert len(platform.calls) == 50
+
+
+async def test_an_older_equal_text_is_not_taken_for_a_lost_one() -> None:
+    """A campaign repeated during an outage is in doubt, not said to be sent."""
+    platform = Platform()
+    await platform.run(texts(20), mode="reconcile")
+    platform.time.seconds += 1.0
+    platform.fate = always("dropped")
+    outcomes = await platform.run(texts(20), mode="reconcile")
+    assert {outcome.status for outcome in outcomes} == {"unknown"}
+    assert len(platform.calls) == 40
+
+
+@pytest.mark.parametrize("step_s", [-60.0, 5.0])
+async def test_a_clock_that_is_set_makes_no_duplicates(step_s: float) -> None:
+    """The slower of two clocks counts, whichever of them stored a message."""
+    platform = Platform(skew_s=max(0.0, -step_s))
+
+    def fate(_channel: str, content: str) -> str:
+        number = int(content.removeprefix("text "))
+        if number == 100:
+            platform.skew_s += step_s
+        return "lost" if number % 4 == 3 else "ok"
+
+    platform.fate = fate
+    outcomes = await platform.run(texts(200), mode="reconcile", max_in_flight=1)
+    assert {outcome.status for outcome in outcomes} == {"sent"}
+    assert set(platform.copies().values()) == {1}
+
+
+def test_the_skew_is_the_least_that_a_quick_answer_showed() -> None:
+    """A slow answer tells little, and is forgotten when a quick one has come."""
+
+    def learnt(*answers: tuple[int, int]) -> int | None:
+        knowledge = Knowledge(None, None)
+        for stored, took in answers:
+            row = Row("m", "c", "", Person("admin"), str(stored), Person("admin"), 0.0)
+            knowledge.learn(row, 0, took)
+        return knowledge.skew_ms
+
+    assert learnt((50_000, 30_000)) == 20_000
+    assert learnt((50_000, 30_000), (50_000, 40_000)) == 20_000
+    assert learnt((50_000, 30_000), (50_000, 900), (50_000, 40_000)) == 49_100
+    assert learnt((50_000, 900), (44_000, 500), (60_000, 100)) == 43_500
 
 
 @pytest.mark.parametrize("channels", [1, 5])
@@ -162,8 +246,50 @@ async def test_order_is_kept_through_doubts(channels: int) -> None:
     assert len(order) == channels
 
 
+async def test_a_stopped_job_looks_no_more() -> None:
+    """A look that waits for a message on its way is not made when the job is stopped by then."""
+    napping = anyio.Event()
+
+    class Stopping(Platform):
+        async def send(self, channel_id: str, content: str) -> Row:
+            if content == "text 1":
+                await napping.wait()
+                await self.time.sleep(60)  # the look is due meanwhile
+                job.stop()
+            return await super().send(channel_id, content)
+
+    platform = Stopping(fate=one_by_one("lost", "ok"))
+
+    async def sleep(seconds: float) -> None:
+        napping.set()
+        await platform.time.sleep(seconds)
+
+    two = texts(2, channels=1)
+    job = platform.job(two, mode="reconcile", settle_s=5, sleep=sleep)
+    async with platform.time.running(), job:
+        assert {outcome.status async for outcome in job} == {"sent", "unknown"}
+    assert not platform.lists
+
+
+async def test_a_job_stopped_during_a_look_sends_nothing_again() -> None:
+    """What the look did not find is named, though it was the second one."""
+
+    class Stopping(Platform):
+        async def newest(self, channel_id: str) -> AsyncIterator[Row]:
+            if self.lists[channel_id]:
+                job.stop()
+            async for row in super().newest(channel_id):
+                yield row
+
+    platform = Stopping(fate=always("dropped"))
+    job = platform.job(texts(1), mode="reconcile")
+    async with platform.time.running(), job:
+        assert [outcome.status async for outcome in job] == ["unknown"]
+    assert len(platform.calls) == 1
+
+
 async def test_stop_names_what_is_in_doubt() -> None:
-    """A job that is stopped does not wait for the settle time; it says what it left."""
+    """A job that is stopped does not wait for the settle time; it says what it left, and why."""
     platform = Platform(fate=drawn(7, ok=5, lost=5))
     async with platform.time.running(), platform.job(texts(1000), mode="reconcile") as job:
         outcomes = [await anext(job) for _ in range(50)]
@@ -171,6 +297,8 @@ async def test_stop_names_what_is_in_doubt() -> None:
         outcomes += [outcome async for outcome in job]
     assert len(outcomes) == len(platform.calls)
     assert job.report.unknown > 20
+    unknown = [outcome for outcome in outcomes if outcome.status == "unknown"]
+    assert {str(outcome.error) for outcome in unknown} == {"lost"}
 
 
 async def test_many_unknown_in_a_row_stop_the_job() -> None:

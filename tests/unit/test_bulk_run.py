@@ -229,6 +229,25 @@ async def test_leaving_a_run_that_was_not_entered_leaves_nothing(how: str) -> No
     assert asyncio.all_tasks() == before
 
 
+async def test_closing_its_results_waits_for_the_calls() -> None:
+    """What a cancelled call still has to do is done when `aclose` returns."""
+    ended: list[int] = []
+
+    async def tidy(item: int) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await turns(100)
+            ended.append(item)
+
+    results = aiter(run_many(tidy, [1]))
+    assert isinstance(results, Hosted)
+    await turns()
+    await results.aclose()
+    assert ended == [1]
+
+
 async def test_closing_its_results_ends_who_waits_for_them() -> None:
     """A task that waits for the next result hears that there is none."""
     results = aiter(run_many(asyncio.sleep, [60]))

@@ -1,8 +1,10 @@
 """The journal's file: how it is made, what it refuses, what it tells while a job runs."""
 
 import asyncio
+import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,18 @@ def test_every_commit_reaches_the_disk(path: Path) -> None:
     assert modes == ["wal", 2]
 
 
+def test_a_new_name_reaches_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut does not take a new journal out of its folder: that is waited for as well."""
+    synced: list[int] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened(path).close()
+    assert path.parent.stat().st_ino in synced
+
+
 def test_states_are_counted_and_listed(path: Path, writer: JournalWriter) -> None:
     """A view tells how far a job is while the job holds the journal."""
     with JournalView(path) as view:
@@ -95,6 +109,30 @@ def test_states_are_counted_and_listed(path: Path, writer: JournalWriter) -> Non
     assert writer.status() == status
 
 
+def test_the_moment_of_the_first_send_is_kept(path: Path, writer: JournalWriter) -> None:
+    """What is sent again is looked for from its first send on, which may have arrived too."""
+    batch = Batch()
+    batch.intents = [(9000, 2)]
+    writer.write(batch)
+    with JournalView(path) as view:
+        (entry,) = [entry for entry in view.entries("sending") if entry.seq == 2]
+    assert (entry.attempts, entry.begun_ms) == (2, 1002)
+
+
+def test_a_failed_write_takes_back_intents_only() -> None:
+    """Whatever else was noted before and meanwhile is written at the next try."""
+    early, late = Batch(), Batch()
+    early.intents = [(5, 1)]
+    late.plans = {2: (2, "c", "text", None, "planned", 0, None)}
+    late.records = [("sent", "m3", None, None, 3)]
+    late.doubts = [(4, "c", 9.0, 0, 0)]
+    late.settled = [(5,)]
+    late.intents = [(6, 6)]
+    late.learnt = [(True, None, None)]
+    early.take_back(late)
+    assert vars(early) == vars(late)
+
+
 def test_looking_leaves_a_finished_journal_one_file(path: Path, writer: JournalWriter) -> None:
     """A view leaves neither SQLite's own files nor a change behind."""
     writer.close()
@@ -105,9 +143,11 @@ def test_looking_leaves_a_finished_journal_one_file(path: Path, writer: JournalW
 
 
 def test_a_second_job_is_refused(path: Path, writer: JournalWriter) -> None:
-    """Two jobs never work with one journal, not even in one process."""
+    """Two jobs never work with one journal, not even in one process, nor wait for it."""
+    begun = time.monotonic()
     with pytest.raises(JournalLockedError):
         opened(path)
+    assert time.monotonic() - begun < 1
     writer.close()
     opened(path).close()
 
@@ -279,3 +319,41 @@ async def test_a_cancelled_commit_is_finished_and_written_once(path: Path) -> No
     await journal.close()
     with JournalView(path) as view:
         assert view.status().planned == 2
+
+
+async def test_a_cancelled_commit_is_told_to_those_who_wait_for_it(path: Path) -> None:
+    """An intent that is durable lets its message go, whoever gave up meanwhile."""
+    journal = await Journal.open(lambda: opened(path))
+    journal.plan(0, "c", "text", None)
+    intent = asyncio.ensure_future(journal.intend(0, 5))
+    await turns(2)
+    flush = asyncio.ensure_future(journal.flush())
+    await turns(2)
+    flush.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flush
+    with anyio.fail_after(5):
+        await intent
+    await journal.close()
+
+
+async def test_a_cancelled_commit_that_fails_is_kept(path: Path) -> None:
+    """Whoever waits hears of the failure, and what was noted is written by the next try."""
+    full = iter([True])
+
+    class Full(JournalWriter):
+        def write(self, batch: Batch) -> None:
+            if next(full, False):
+                raise JournalError("the disk is full")
+            super().write(batch)
+
+    journal = await Journal.open(lambda: Full.open(path, BINDING, created_ms=0))
+    journal.plan(0, "c", "text", None)
+    flush = asyncio.ensure_future(journal.flush())
+    await turns(2)
+    flush.cancel()
+    with pytest.raises(JournalError, match="full"):
+        await flush
+    await journal.close()
+    with JournalView(path) as view:
+        assert view.status().planned == 1

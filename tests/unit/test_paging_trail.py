@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from ncloudchat_async.errors import PagingError
 from ncloudchat_async.paging.cursor import Cursor, decode_cursor, encode_cursor
-from ncloudchat_async.paging.seen import Seen
+from ncloudchat_async.paging.seen import Seen, mark
 from ncloudchat_async.paging.trail import Trail
 from tests.unit.paging_fakes import Item, items
 
@@ -313,6 +313,14 @@ def test_a_server_that_cuts_pages_to_any_length_is_read_whole(seed: int) -> None
         page = rows[ask.offset : ask.offset + ask.per_page]
         got += trail.take(ask.offset, page[: draw.randint(1, max(1, len(page)))]) or ()
     assert got == rows
+
+
+def test_marks_of_a_cursor_are_remembered_as_long_as_rows() -> None:
+    """Rows from before a cursor are not let go with the first page behind it."""
+    seen = Seen(4, marks=[mark("old")], complete=False)
+    seen.news(items(4))
+    news, _ = seen.news([Item("old"), Item("new")])
+    assert [row.id for row in news] == ["new"]
 
 
 def test_memory_keeps_the_last_rows_and_lets_go_of_older_ones() -> None:

@@ -14,13 +14,14 @@ from ncloudchat_async.bulk.reconcile import (
     DOUBT,
     MAX_READ,
     Finding,
+    Sighting,
     Wanted,
     find_sent,
     fits,
-    floor_ms,
     match,
     plain,
     read_back,
+    wanted_since,
 )
 from ncloudchat_async.errors import PagingError
 from tests.unit.bulk_fakes import Person, Platform, Row
@@ -175,10 +176,43 @@ def test_every_text_fits_itself_and_its_mask(text: str) -> None:
     assert fits("*" * len(own), own)
 
 
+@pytest.mark.parametrize("sort_id", ["9" * 5_000, "9" * 19, "\u0661", "\u00b2", "-1", "1.5", " 1"])
+async def test_a_time_that_is_none_leaves_a_doubt(sort_id: str) -> None:
+    """A message whose `sort_id` is no time of day is no proof, and breaks no look."""
+    odd = row(1, "hi", None)._replace(sort_id=sort_id)
+
+    async def newest(_channel: str) -> AsyncIterator[Row]:
+        yield odd
+
+    wanted = [Wanted(0, "hi", 5)]
+    assert await read_back(newest, "c", wanted) == [odd]
+    assert match(wanted, [odd], sender_id="admin") == {0: DOUBT}
+
+
 def test_the_earliest_time_follows_the_measured_clock() -> None:
-    """A measured skew leaves two seconds of slack, an unmeasured one five minutes."""
-    assert floor_ms(1_000_000, 5_000) == 1_003_000
-    assert floor_ms(1_000_000, None) == 700_000
+    """A measured skew leaves two seconds in doubt, an unmeasured one five minutes."""
+    wanted = wanted_since(1_000_000, 5_000, 0, "hi")
+    assert (wanted.floor_ms, wanted.since_ms) == (1_002_990, 1_004_990)
+    wanted = wanted_since(1_000_000, None, 0, "hi")
+    assert (wanted.floor_ms, wanted.since_ms) == (699_990, 999_990)
+
+
+@pytest.mark.parametrize(
+    ("times", "finding"),
+    [
+        ([699_000], ABSENT),
+        ([701_000], DOUBT),
+        ([999_000], DOUBT),
+        ([999_990], Finding("found", "m0")),
+        ([701_000, 1_000_000], Finding("found", "m1")),
+    ],
+    ids=["too old", "a slow clock", "just before", "since", "beside an older one"],
+)
+def test_an_older_copy_is_not_taken_for_ours(times: list[int], finding: Finding) -> None:
+    """Until a clock was measured, what is a little older may be ours, and proves nothing."""
+    seen = [row(number, "hi", when) for number, when in enumerate(times)]
+    wanted = wanted_since(1_000_000, None, 0, "hi")
+    assert match([wanted], seen, sender_id="admin") == {0: finding}
 
 
 async def test_reading_back_stops_at_the_oldest_intent() -> None:
@@ -212,6 +246,19 @@ def since(platform: Platform) -> datetime:
     return datetime.fromtimestamp(platform.time.now(), UTC)
 
 
+async def settled(platform: Platform, since: datetime) -> Sighting[Row]:
+    """Settle what became of "hi" in that platform's time."""
+    async with platform.time.running():
+        return await find_sent(
+            platform.newest,
+            "c",
+            "hi",
+            since=since,
+            now=platform.time.now,
+            sleep=platform.time.sleep,
+        )
+
+
 @pytest.mark.parametrize("late_s", [0.0, 30.0, 80.0])
 async def test_find_sent_finds_at_once_or_when_it_shows(late_s: float) -> None:
     """A single lost message is found as soon as a look shows it."""
@@ -219,15 +266,7 @@ async def test_find_sent_finds_at_once_or_when_it_shows(late_s: float) -> None:
     begun = since(platform)
     platform.store("c", "hi", late_s=late_s)
     platform.rows[0] = platform.rows[0]._replace(seen_from=platform.time.now() + late_s)
-    async with platform.time.running():
-        sighting = await find_sent(
-            platform.newest,
-            "c",
-            "hi",
-            since=begun,
-            now=platform.time.now,
-            sleep=platform.time.sleep,
-        )
+    sighting = await settled(platform, begun)
     assert sighting.status == "sent"
     assert sighting.message == platform.rows[0]
     assert platform.time.now() - begun.timestamp() == (90.0 if late_s else 0.0)
@@ -238,15 +277,7 @@ async def test_find_sent_believes_absence_after_two_looks(ago_s: float) -> None:
     """`not_sent` needs the settle time and two looks, apart from each other."""
     platform = Platform()
     begun = platform.time.now()
-    async with platform.time.running():
-        sighting = await find_sent(
-            platform.newest,
-            "c",
-            "hi",
-            since=since(platform) - timedelta(seconds=ago_s),
-            now=platform.time.now,
-            sleep=platform.time.sleep,
-        )
+    sighting = await settled(platform, since(platform) - timedelta(seconds=ago_s))
     assert (sighting.status, sighting.message) == ("not_sent", None)
     assert platform.time.now() - begun == pytest.approx(30.0 if ago_s else 120.0)
     assert platform.lists["c"] == (2 if ago_s else 3)
@@ -258,8 +289,22 @@ async def test_find_sent_names_a_doubt() -> None:
     begun = since(platform)
     platform.store("c", "hi")
     platform.store("c", "hi")
-    sighting = await find_sent(platform.newest, "c", "hi", since=begun, now=platform.time.now)
+    sighting = await settled(platform, begun)
     assert sighting.status == "unknown"
+
+
+async def test_find_sent_does_not_take_an_older_message() -> None:
+    """An equal text from before leaves a doubt, unless the message itself shows as well."""
+    platform = Platform()
+    platform.store("c", "hi")
+    platform.time.seconds += 5.0
+    begun = since(platform)
+    assert (await settled(platform, begun)).status == "unknown"
+    platform.time.seconds = begun.timestamp()
+    ours = platform.store("c", "hi")
+    platform.rows[1] = ours._replace(seen_from=platform.time.now() + 30.0)
+    sighting = await settled(platform, begun)
+    assert (sighting.status, sighting.message) == ("sent", platform.rows[1])
 
 
 async def test_find_sent_needs_an_aware_time() -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from ncloudchat_async import Pool, Quota, Retry, Timeouts
+from ncloudchat_async.core import _bounded
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.settings import CallOptions, check_base_url
 
@@ -39,6 +41,20 @@ def test_senseless_limits_are_refused(make: Callable[[], object], name: str) -> 
     """The error names the option and what it takes."""
     with pytest.raises(ConfigError, match=name):
         make()
+
+
+def test_the_limits_that_nobody_sets() -> None:
+    """What users rely on without naming it does not move unnoticed."""
+    retry, pool = Retry(), Pool()
+    assert (retry.max_retry_after_s, retry.budget) == (60.0, 0.1)
+    assert (pool.keepalive_s, pool.max_body_bytes) == (10.0, 16_777_216)
+
+
+def test_fewer_connections_mean_fewer_slots() -> None:
+    """A pool smaller than the quota bounds what is in flight, and changes nothing else."""
+    quota = Quota(rate=7, burst=3, max_in_flight=9, max_wait_s=1.0, adaptive=False)
+    fewer = msgspec.structs.replace(quota, max_in_flight=4)
+    assert _bounded(quota, Pool(max_connections=4)) == fewer
 
 
 @pytest.mark.parametrize(

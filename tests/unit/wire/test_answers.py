@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from datetime import UTC
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 import pytest
@@ -41,11 +41,12 @@ def test_no_error_holds_what_people_say(field: str, said: str, status: int) -> N
     """A server that repeats the request's text does not put it into errors and logs."""
     sent = msgspec.json.encode({field: said})
     forms = [said, sent.decode(), json.dumps(said), html.escape(said), quote(said)]
+    forms.append(quote_plus(said))
     echo = {"status": -99, "message": f"bad: {' or '.join(forms)}"}
     with pytest.raises(errors.ApiError) as caught:
         decode(ENVELOPED, answer(echo, status), sent=sent)
     shown = f"{caught.value} {caught.value.message} {pickle.dumps(caught.value)!r}"
-    assert caught.value.message.count("***") == 5
+    assert caught.value.message.count("***") == 6
     for part in (*forms, json.dumps(said)[1:-1]):
         assert part not in shown
 
@@ -79,6 +80,7 @@ def test_nothing_tells_nothing_of_a_write(body: bytes) -> None:
         (FRIEND, {"friendship": {"id": "1"}}),
         (FRIEND, {"data": {"requestFriend": {"friendship": {"id": "1"}}}}),
         (BARE, b'{"id":"0","id":"1"}'),
+        (BARE, b'\xef\xbb\xbf{"id":"1"}'),
     ],
 )
 @pytest.mark.parametrize("roomy", [True, False])
@@ -145,6 +147,7 @@ def test_the_body_is_judged_before_the_http_status(
         (500, 900, errors.ServerError),
         (418, 999, errors.BadRequestError),
         (200, 210, errors.PermissionDeniedError),
+        (200, 510, errors.ServerError),
     ],
 )
 @pytest.mark.parametrize("as_text", [True, False])
@@ -224,6 +227,14 @@ def test_minus_one_with_an_id_may_mean_missing(message: str, kind: type[errors.A
     """Code -1 has two meanings; only a text about the object itself makes it not-found."""
     with pytest.raises(kind):
         decode(BARE, answer({"status": -1, "message": message}))
+
+
+def test_minus_one_without_an_id_is_about_the_key() -> None:
+    """Where the path names no object, none can be missing: the key is what was not found."""
+    endpoints: tuple[Endpoint[Any], ...] = (LIST, ENVELOPED)
+    for endpoint in endpoints:
+        with pytest.raises(errors.AuthenticationError):
+            decode(endpoint, answer({"status": -1, "message": "channel not found"}))
 
 
 def test_undocumented_codes_go_by_text_then_http_status() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +11,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from ncloudchat_async.errors import (
     BodyTooLargeError,
@@ -17,13 +21,15 @@ from ncloudchat_async.errors import (
     NcloudChatError,
     NoReplyError,
     NotSentError,
+    TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.direct import DirectTransport, usable
 from ncloudchat_async.wire.endpoint import Endpoint, Request
-from ncloudchat_async.wire.public import AiohttpTransport
+from ncloudchat_async.wire.failures import failure_of
+from ncloudchat_async.wire.public import AiohttpTransport, session_of
 from ncloudchat_async.wire.sockets import Sockets
 from ncloudchat_async.wire.transport import Transport, open_transport
 
@@ -387,6 +393,45 @@ async def test_a_connection_that_takes_too_long_was_not_sent(kind: type[DirectTr
                 await transport.perform(POST, 0.1)
 
 
+_KEY = ConnectionKey("host", 443, True, True, None, None, None)
+_TO_PROXY = aiohttp.RequestInfo(URL("http://proxy"), "CONNECT", CIMultiDictProxy(CIMultiDict()))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (aiohttp.ConnectionTimeoutError(), NotSentError, "connecting took too long"),
+        (aiohttp.ClientConnectorDNSError(_KEY, OSError(-2, "")), NotSentError, "be resolved"),
+        (
+            aiohttp.ClientConnectorCertificateError(_KEY, ValueError()),
+            NotSentError,
+            "certificate is not accepted",
+        ),
+        (aiohttp.ClientConnectorError(_KEY, OSError()), NotSentError, "cannot connect"),
+        (
+            aiohttp.ServerFingerprintMismatch(b"a", b"b", "host", 443),
+            NotSentError,
+            "certificate is another one",
+        ),
+        (aiohttp.ClientHttpProxyError(_TO_PROXY, (), status=407), NotSentError, "proxy refuses"),
+        (aiohttp.InvalidURL("x"), NotSentError, "address is not valid"),
+        (aiohttp.ServerDisconnectedError(), NoReplyError, "closed unanswered"),
+        (aiohttp.ClientPayloadError(), NoReplyError, "cut short or broken"),
+        (TimeoutError(), NoReplyError, "no complete answer in time"),
+        (ConnectionResetError(), NoReplyError, "connection was lost"),
+        (ValueError(), NoReplyError, "not valid HTTP"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_failure_says_whether_the_request_can_have_left(
+    error: Exception, kind: type[TransportError], said: str
+) -> None:
+    """What fails before a request is written leaves no doubt, anything later does."""
+    failure = failure_of(error)
+    assert type(failure) is kind
+    assert said in str(failure)
+
+
 @pytest.mark.parametrize("request_", [GET, HEAD, POST, DELETE], ids=lambda r: r.endpoint.method)
 async def test_both_transports_send_the_same(request_: Request[Any]) -> None:
     """The server cannot tell the transports apart by what they send."""
@@ -434,6 +479,100 @@ async def test_connections_are_used_again() -> None:
             for _ in range(5):
                 group.create_task(transport.perform(GET, 5.0))
         assert transport.connections == 5
+
+
+class Numbering:
+    """Answers with the number of the connection, the first one when it is let."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[int] = asyncio.Queue()
+        self.closed: asyncio.Queue[int] = asyncio.Queue()
+        self.first = asyncio.Event()
+        self._numbers = itertools.count()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Have a connection."""
+        number = next(self._numbers)
+        try:
+            while True:
+                await read_request(reader)
+                self.asked.put_nowait(number)
+                if not number:
+                    await self.first.wait()
+                writer.write(OK + b"Content-Length: 1\r\n\r\n%d" % number)
+        finally:
+            self.closed.put_nowait(number)
+
+
+async def test_the_connection_used_last_is_used_first() -> None:
+    """What was idle for the shortest time is the least likely to be closed by the server."""
+    play = Numbering()
+    async with serving(play) as base_url, opened(DirectTransport, base_url) as transport:
+        slow = asyncio.create_task(transport.perform(GET, 5.0))
+        await play.asked.get()
+        assert (await transport.perform(GET, 5.0)).body == b"1"
+        play.first.set()
+        assert (await slow).body == b"0"
+        assert (await transport.perform(GET, 5.0)).body == b"0"
+
+
+async def test_every_idle_connection_is_closed_in_time() -> None:
+    """One that was given back while another was idle already is closed as well."""
+    play, pool = Numbering(), Pool(keepalive_s=0.05)
+    async with serving(play) as base_url, opened(DirectTransport, base_url, pool=pool) as transport:
+        slow = asyncio.create_task(transport.perform(GET, 5.0))
+        await play.asked.get()
+        await transport.perform(GET, 5.0)
+        asyncio.get_running_loop().call_later(0.02, play.first.set)
+        await slow
+        async with asyncio.timeout(2):
+            assert {await play.closed.get(), await play.closed.get()} == {0, 1}
+
+
+@KINDS
+async def test_a_connection_idle_for_too_long_is_not_used(kind: type[DirectTransport]) -> None:
+    """After `keepalive_s` the next attempt has a connection of its own."""
+    play, pool = Numbering(), Pool(keepalive_s=0.001)
+    play.first.set()
+    async with serving(play) as base_url, opened(kind, base_url, pool=pool) as transport:
+        for number in range(2):
+            assert (await transport.perform(GET, 5.0)).body == b"%d" % number
+            late = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.01, late.set)
+            await late.wait()
+
+
+async def test_an_abandoned_attempt_sends_no_more() -> None:
+    """What was not sent when an attempt was given up does not arrive afterwards."""
+    begun, given_up, size = asyncio.Event(), asyncio.Event(), 2**24
+    post: Request[Any] = Endpoint("POST", "/things", dict)(body={"content": "x" * size})
+    received: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        count = len(await reader.read(1))
+        begun.set()
+        await given_up.wait()
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(2**20):
+                count += len(chunk)
+        received.set_result(count)
+
+    async with serving(play) as base_url, opened(DirectTransport, base_url) as transport:
+        task = asyncio.create_task(transport.perform(post, 30.0))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        given_up.set()
+        async with asyncio.timeout(5):
+            assert await received < size
+
+
+async def test_a_borrowed_session_keeps_its_way() -> None:
+    """Calls over a session that was lent are traced, and meet its proxies, as its own are."""
+    trace = aiohttp.TraceConfig()
+    async with aiohttp.ClientSession(trust_env=True, trace_configs=[trace]) as borrowed:
+        made = session_of(borrowed, Pool(), Sockets(), trust_env=False)
+        assert (made.trust_env, made.trace_configs) == (True, [trace])
 
 
 async def test_what_comes_unasked_is_no_answer() -> None:

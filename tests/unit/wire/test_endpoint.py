@@ -53,6 +53,11 @@ def test_ids_against_the_rule_for_new_ones_are_sent(value: str) -> None:
     assert unquote(quote_id("user_id", value)) == value
 
 
+def test_an_at_sign_is_encoded() -> None:
+    """Gateways that take `@` for the end of credentials see none."""
+    assert quote_id("user_id", "user@example.com") == "user%40example.com"
+
+
 def test_ids_must_be_strings() -> None:
     """A number is no id, also where no type checker looks."""
     with pytest.raises(ConfigError, match="must be a string"):

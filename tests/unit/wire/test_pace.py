@@ -113,6 +113,15 @@ def test_fixed_pace_only_pauses(rate: float | None) -> None:
     assert pace.paused_until == 0.0
     pace.throttled(5.0, 5.1, 2.0)
     assert (pace.interval, pace.paused_until) == (before, 7.1)
+    pace.throttled(5.0, 5.2, 1.0)  # another call's, which ends earlier
+    assert pace.paused_until == 7.1
+
+
+def test_the_least_rate_is_no_more_than_was_told() -> None:
+    """A told rate below the least that is tried stays a ceiling after a 429."""
+    pace = Pace(LEAST_RATE / 2)
+    pace.throttled(10.0, 10.1)
+    assert pace.rate <= LEAST_RATE / 2
 
 
 @given(

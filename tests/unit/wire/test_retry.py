@@ -96,9 +96,10 @@ def test_retry_after_is_a_floor_with_a_tenth_on_top(asked: float) -> None:
 
 
 def test_too_long_a_retry_after_is_refused() -> None:
-    """Above the cap the call fails now, with the server's wish in the error."""
+    """Above the cap, and not at it, the call fails now, with the server's wish in the error."""
     error = errors.RateLimitedError(http_status=429, retry_after_s=61)
     assert sleep_s(Retry(max_retry_after_s=60), error, 1) is None
+    assert sleep_s(Retry(max_retry_after_s=61), error, 1) is not None
 
 
 def test_attempts_are_bounded() -> None:

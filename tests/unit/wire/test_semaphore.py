@@ -172,6 +172,24 @@ def test_learned_pace_outlives_other_changes() -> None:
     assert world.semaphore.limit == 3
 
 
+def test_a_pause_outlives_every_change() -> None:
+    """Changing the rate does not take back what the server asked for."""
+    world = World(Quota(rate=10, adaptive=False))
+    world.semaphore.throttled(world.loop.now, 30.0)
+    world.semaphore.reconfigure(Quota(rate=20, adaptive=False))
+    assert world.semaphore.paused_until == world.loop.now + 30
+
+
+@pytest.mark.parametrize(("max_wait_s", "wait_s"), [(30.0, 0.5), (0.5, 30.0)])
+def test_the_earlier_of_two_bounds_ends_a_wait(max_wait_s: float, wait_s: float) -> None:
+    """Neither the deadline of a call nor the longest wait of the quota lifts the other."""
+    world = World(Quota(adaptive=False, max_in_flight=1, max_wait_s=max_wait_s))
+    assert world.semaphore.try_acquire()
+    late = world.caller("late", wait_s=wait_s)
+    world.loop.run(10.75)
+    assert failure(late) is DeadlineExceededError
+
+
 @pytest.mark.parametrize("wait_s", [0.0, -1.0, 0.005, 0.5])
 def test_late_waiter_is_told_and_not_granted(wait_s: float) -> None:
     """A deadline ends the wait within 0.25 s, and the slot goes to the next."""

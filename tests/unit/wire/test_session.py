@@ -1,6 +1,7 @@
 """One call through quota, attempts and decision, over a transport that follows a script."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import math
@@ -219,6 +220,38 @@ async def test_a_transport_that_gives_up_at_the_deadline() -> None:
     assert error.applied == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("passed_s", "kind"), [(4.95, errors.DeadlineExceededError), (4.9, errors.NotSentError)]
+)
+async def test_a_connection_given_up_just_before_the_deadline(
+    passed_s: float, kind: type[errors.NcloudChatError]
+) -> None:
+    """Connecting ends 50 ms before the deadline, and because of it; earlier it just failed."""
+    clock = Clock()
+
+    async def slow() -> Response:
+        clock.now_s += passed_s
+        raise errors.NotSentError("connecting took too long")
+
+    session = await session_over(Scripted([slow]), clock=clock)
+    error = await failure_of(session.send(CALLS["POST"], options(5, max_attempts=1)))
+    assert (type(error), error.applied) == (kind, "no")
+
+
+async def test_a_deadline_ends_the_wait_in_the_queue() -> None:
+    """A call that no slot comes free for fails at its deadline, and not when one does."""
+    gate = Gate()
+    quota = Quota(adaptive=False, max_in_flight=1)
+    session = await session_over(Scripted([gate]), quota=quota)
+    first = started(session)
+    await turns()
+    async with asyncio.timeout(2):
+        error = await failure_of(session.send(CALLS["GET"], options(0.05)))
+    assert isinstance(error, errors.DeadlineExceededError)
+    gate.open()
+    assert await first == Thing("1")
+
+
 async def test_a_deadline_that_passes_in_the_queue() -> None:
     """A slot that comes too late is given back unused, and the last failure is the cause."""
     clock = Clock()
@@ -249,10 +282,11 @@ async def test_a_deadline_that_passes_with_the_slot_in_hand() -> None:
 
     semaphore = Late(Quota(adaptive=False), now=clock.now)
     transport = Scripted()
-    session = await session_over(transport, clock=clock, semaphore=semaphore)
+    told: list[Event] = []
+    session = await session_over(transport, clock=clock, semaphore=semaphore, observer=told.append)
     error = await failure_of(session.send(CALLS["POST"], options(9)))
     assert isinstance(error, errors.DeadlineExceededError)
-    assert (transport.sent, error.attempts, semaphore.in_use) == ([], 0, 0)
+    assert (transport.sent, error.attempts, semaphore.in_use, told) == ([], 0, 0, [])
 
 
 async def test_an_endless_retry_after_does_not_shut_the_client() -> None:
@@ -265,6 +299,32 @@ async def test_an_endless_retry_after_does_not_shut_the_client() -> None:
     assert isinstance(error, errors.RateLimitedError)
     assert error.retry_after_s == 999999999
     assert semaphore.paused_until <= clock.now_s + 7
+
+
+@pytest.mark.parametrize(("asked", "paused_s"), [("5", 5), ("999999999", 7)])
+async def test_a_retry_after_is_kept_by_every_call(asked: str, paused_s: float) -> None:
+    """What the server asks of one call holds the others back too, up to the cap."""
+    clock = Clock()
+    semaphore = RateSemaphore(Quota(adaptive=False), now=clock.now)
+    busy = Response(429, {"Retry-After": asked}, b"{}")
+    session = await session_over(Scripted([busy]), clock=clock, semaphore=semaphore)
+    await failure_of(session.send(CALLS["GET"], options(max_attempts=1, max_retry_after_s=7)))
+    assert semaphore.paused_until == clock.now_s + paused_s
+
+
+async def test_a_refusal_is_an_answer_to_the_pace() -> None:
+    """After a 429 an answer that refuses the object ends the canaries as a success does."""
+    clock = Clock()
+    semaphore = RateSemaphore(Quota(rate=100), now=clock.now)
+    session = await session_over(Scripted([BUSY, GONE]), clock=clock, semaphore=semaphore)
+    await failure_of(session.send(CALLS["GET"], options(max_attempts=1)))
+    clock.now_s += 1
+    await failure_of(session.send(CALLS["GET"], options()))
+    granted = 0
+    for _ in range(10):
+        clock.now_s += 0.05
+        granted += semaphore.try_acquire()
+    assert granted == 10
 
 
 async def test_a_throttle_holds_the_next_call_back() -> None:
@@ -290,6 +350,15 @@ async def test_retries_stop_when_the_budget_is_spent() -> None:
     for _ in range(20):
         await failure_of(session.send(CALLS["GET"], options()))
     assert len(transport.sent) == 20 + 5
+
+
+async def test_throttles_spend_no_budget() -> None:
+    """A server that asks to slow down is no outage: the pace bounds what is repeated."""
+    transport = Scripted([BUSY])
+    session = await session_over(transport, clock=Clock(), budget=0.001)
+    for _ in range(5):
+        await failure_of(session.send(CALLS["GET"], options(None, max_attempts=3)))
+    assert len(transport.sent) == 15
 
 
 # The latch.
@@ -504,6 +573,18 @@ async def test_a_source_that_fails() -> None:
     assert isinstance(error.__cause__, IndexError)
 
 
+async def test_a_source_that_fails_is_asked_once() -> None:
+    """Calls refused together do not each ask a source that has no key to give."""
+    source = Source("old")
+    transport, _ = only("new")
+    session = await session_over(transport, key=source)
+    source.keys = []
+    calls = [started(session) for _ in range(30)]
+    for call in calls:
+        assert isinstance(await failure_of(call), errors.AuthenticationError)
+    assert source.asked == 2
+
+
 async def test_a_source_that_hangs() -> None:
     """Asking for a key takes no call past its deadline."""
     source = Source("old", "new")
@@ -544,6 +625,20 @@ async def test_a_late_refusal_of_an_old_key() -> None:
     gate.open()
     assert await asyncio.gather(*late) == [Thing("1")] * 5
     assert source.asked == 2
+
+
+async def test_a_late_success_of_an_old_key() -> None:
+    """That the replaced key was good does not begin the count of the new one anew."""
+    gate = Gate()
+    transport = Scripted([gate, refused()])
+    session = await session_over(transport, key=Source("old", "new"))
+    late = started(session)
+    await turns()
+    await refusals(session, 2)
+    gate.open()
+    assert await late == Thing("1")
+    await refusals(session, 2)
+    assert transport.sent == ["old", "old", "new", "new", "new"]
 
 
 async def test_a_new_key_is_kept_where_nothing_is_repeated() -> None:
@@ -694,6 +789,40 @@ async def test_a_cancellation_beside_the_closing_one() -> None:
     await closing
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_a_cancellation_after_the_closing_one() -> None:
+    """A task that was ended by closing, and is cancelled before it noticed, is cancelled."""
+    session, task = await waiting_call("perform")
+    closing = asyncio.ensure_future(session.aclose(0))
+    while not task.cancelling():
+        await turns(1)
+    task.cancel()
+    await closing
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_call_that_ends_by_itself_as_it_is_closed() -> None:
+    """An answer that comes all the same leaves no cancellation for what the caller does next."""
+
+    async def stubborn() -> Response:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return FINE
+
+    session = await session_over(Scripted([stubborn]))
+
+    async def caller() -> int:
+        assert await session.send(CALLS["GET"], options()) == Thing("1")
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    call = asyncio.ensure_future(caller())
+    await turns()
+    await session.aclose(0)
+    assert await call == 0
 
 
 async def test_a_deadline_of_the_caller_beside_the_closing_one() -> None:
