@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from benchmarks.server import MESSAGE
 from ncloudchat_async import Quota, Stats, Timeouts
-from ncloudchat_async.settings import CallOptions
+from ncloudchat_async.settings import CallOptions, Priority
 from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KeyRing, Secret
 from ncloudchat_async.wire.endpoint import Request
@@ -60,6 +60,6 @@ class Instant:
         """Send as `Client.send` does."""
         return self._session.send(request, self.options)
 
-    def with_priority(self, priority: Literal["interactive", "bulk"]) -> "Instant":
+    def with_options(self, *, priority: Priority) -> "Instant":
         """Return itself."""
         return self

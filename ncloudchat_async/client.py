@@ -28,7 +28,7 @@ from ncloudchat_async.settings import (
     Timeouts,
     check_base_url,
 )
-from ncloudchat_async.wire.auth import KeySource, Secret
+from ncloudchat_async.wire.auth import NOT_TEXT, KeySource, Secret
 from ncloudchat_async.wire.endpoint import Request, check_id
 from ncloudchat_async.wire.observe import Observer, Stats
 
@@ -203,14 +203,6 @@ class Client:
         )
         return view
 
-    def with_priority(self, priority: Priority) -> "Client":
-        """Return a view with another claim on the quota, `interactive` or `bulk`.
-
-        Raises:
-            ConfigError: It is another word.
-        """
-        return self.with_options(priority=priority)
-
     def send(self, request: Request[T]) -> Awaitable[T]:
         """Send a request of any `Endpoint`, with quota, retries and typed errors.
 
@@ -283,7 +275,9 @@ class Client:
     async def aclose(self, *, grace_s: float = _GRACE_S) -> None:
         """Close the pool for all views; once closed, calling it again does nothing.
 
-        Calls that wait for quota end with `ClientClosedError`.
+        Calls that wait for quota end with `ClientClosedError`. While another task closes the
+        client, this waits until it has. Cancelled, it ends the calls that run at once and
+        closes the pool all the same; a write that was on its way may have been applied.
 
         Args:
             grace_s: Seconds that running calls get to end; 5 is longer than most of them take.
@@ -297,7 +291,9 @@ class Client:
 
     def __repr__(self) -> str:
         """Show where calls go, and how; never the key."""
-        options = self.options
+        options = getattr(self, "options", None)
+        if options is None:  # a traceback shows one that refused its arguments
+            return "<Client not made>"
         return (
             f"<Client {'open' if self._core.is_open else 'closed'} project_id={self.project_id!r} "
             f"base_url={self.base_url!r} priority={options.priority!r} "
@@ -314,15 +310,14 @@ def _key_of(api_key: str | KeySource | None) -> Secret | KeySource:
     """Wrap the key before anything can fail, so that no traceback shows it."""
     if api_key is None:
         return Secret(os.environ.get(_KEY_VARIABLE, ""))
-    if isinstance(api_key, str):
-        return Secret(api_key)
-    if not callable(api_key):
-        raise ConfigError("api_key takes a string, or an async callable that returns one")
-    return api_key
+    # Bytes, or whatever else is no key, may still be one to whoever reads it.
+    return Secret(api_key) if isinstance(api_key, str) or not callable(api_key) else api_key
 
 
 def _checked_key(key: Secret | KeySource) -> Secret | KeySource:
     problem = key.problem() if isinstance(key, Secret) else None
+    if problem == NOT_TEXT:
+        raise ConfigError("api_key takes a string, or an async callable that returns one")
     if problem:
         raise ConfigError(f"api_key {problem} (pass it, or set {_KEY_VARIABLE})")
     return key

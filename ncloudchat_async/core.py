@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ncloudchat_async.errors import ClientClosedError, DeadlineExceededError
 from ncloudchat_async.settings import Pool, Quota, Timeouts
 from ncloudchat_async.wire.auth import KeyRing, KeySource, Secret
@@ -37,7 +39,7 @@ class Core:
     ) -> None:
         self.project_id: Final = project_id
         self.base_url: Final = base_url
-        self.quota: Final = quota
+        self.quota: Final = _bounded(quota, pool)
         self._key: Final = key
         self._timeouts: Final = timeouts
         self._pool: Final = pool
@@ -48,8 +50,11 @@ class Core:
         self._stats: Final = Stats()
         self._connections = 0
         self._session: Session | None = None
-        self._transport: Transport | None = None
+        self._transports: Final[list[Transport]] = []
+        """That of the session, and those that are being closed."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening_in: asyncio.AbstractEventLoop | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -77,9 +82,20 @@ class Core:
             DeadlineExceededError: It gave nothing within `Timeouts.deadline_s`.
             ClientClosedError: There is a session already, or none can be borrowed.
         """
-        if self._session is not None and self._loop is not None and not self._loop.is_closed():
-            raise ClientClosedError("the client is open already: make another, or share this one")
-        await self.close(0.0)  # of a loop that ended before it
+        for loop in (self._opening_in, self._loop if self.is_open else None):
+            if loop is not None and not loop.is_closed():
+                raise ClientClosedError(
+                    "the client is open already: make another, or share this one"
+                )
+        if self.is_open:
+            await self.close(0.0)  # of a loop that ended before it
+        self._opening_in = asyncio.get_running_loop()
+        try:
+            await self._open()
+        finally:
+            self._opening_in = None
+
+    async def _open(self) -> None:
         keys = KeyRing(self._key)
         limit = asyncio.timeout(self._timeouts.deadline_s)
         try:
@@ -93,7 +109,7 @@ class Core:
         # aiohttp is most of this package's import time: it is loaded when first needed.
         from ncloudchat_async.wire.transport import open_transport  # noqa: PLC0415
 
-        self._transport = await open_transport(
+        transport = await open_transport(
             self.base_url,
             self.project_id,
             key,
@@ -103,9 +119,10 @@ class Core:
             trust_env=self._trust_env,
         )
         self._loop = asyncio.get_running_loop()
+        self._transports.append(transport)
         self._session = Session(
-            self._transport,
-            RateSemaphore(_bounded(self.quota, self._pool)),
+            transport,
+            RateSemaphore(self.quota),
             keys,
             timeouts=self._timeouts,
             budget=self._budget,
@@ -114,23 +131,32 @@ class Core:
         )
 
     async def close(self, grace_s: float) -> None:
-        """Close the session, after so many seconds for what runs; nothing if there is none."""
+        """Close the session, after so many seconds for what runs.
+
+        Without one, wait for the end of a close that is under way.
+        """
         session, loop = self._session, self._loop
+        here = asyncio.get_running_loop()
         if session is None or loop is None:
+            if self._closing is not None and self._closing.get_loop() is here:
+                await asyncio.shield(self._closing)
             return
-        if loop is not asyncio.get_running_loop() and not loop.is_closed():
+        if loop is not here and not loop.is_closed():
             raise ClientClosedError("the client was opened in another event loop: close it there")
         self._session = None
+        # Until it is closed, the client may be opened again, with a transport of its own.
+        transport = self._transports[-1]
+        self._closing = closing = here.create_future()
         try:
             await session.aclose(grace_s)
         finally:
-            if self._transport is not None:
-                self._connections += self._transport.connections
-                self._transport = None
+            self._transports.remove(transport)
+            self._connections += transport.connections
+            closing.set_result(None)
 
     def count_connections(self) -> Stats:
         """Return the totals, with the sockets opened to this moment."""
-        now = self._transport.connections if self._transport is not None else 0
+        now = sum(transport.connections for transport in self._transports)
         self._stats.connections = self._connections + now
         return self._stats
 
@@ -139,10 +165,4 @@ def _bounded(quota: Quota, pool: Pool) -> Quota:
     """Let fewer connections than slots mean fewer slots, so that nobody waits holding one."""
     if pool.max_connections is None or pool.max_connections >= quota.max_in_flight:
         return quota
-    return Quota(
-        rate=quota.rate,
-        burst=quota.burst,
-        max_in_flight=pool.max_connections,
-        max_wait_s=quota.max_wait_s,
-        adaptive=quota.adaptive,
-    )
+    return msgspec.structs.replace(quota, max_in_flight=pool.max_connections)

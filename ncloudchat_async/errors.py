@@ -1,7 +1,9 @@
 """Decides which exceptions a user can meet; never holds a key, a header or a message text.
 
 Everything raised by this package is a `NcloudChatError`, except `TypeError` for calls
-that no type checker would accept and `asyncio.CancelledError`, which passes unchanged.
+that no type checker would accept, `RuntimeError` for a job that is entered twice or read in
+two tasks, and what is not ours: `asyncio.CancelledError`, what the input of a job raises, and
+what the callable of `api_key` raises when the client opens pass unchanged.
 """
 
 from typing import Any, Literal, Self

@@ -39,8 +39,9 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """Requests per second; None lets the client find the server's limit by itself
     (the platform states none: D05)."""
     burst: int = 1
-    """Requests that may start at the same moment after a pause; 1 keeps any window of
-    w seconds at `rate * w + 1`."""
+    """Requests that may start at the same moment after a pause. Any window of w seconds holds
+    at most `burst + rate * (w + 0.004)`: what a late timer held up is made up for, up to 4 ms
+    of it."""
     max_in_flight: int = 64
     """Requests on the wire at once; 64 saturates a core at 20 ms latency."""
     max_wait_s: float | None = None
@@ -69,16 +70,21 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_attempts: int = 4
-    """Requests per call, the first included; 1 switches retries off."""
+    """Requests per call, the first included; 1 switches retries off. Four are over within 2 s
+    of sleep, 7 s when throttled: what lasts longer is an outage, and the caller's to decide."""
     base_s: float = 0.25
-    """First ceiling of the sleep; a throttled attempt starts from at least 1 s."""
+    """First ceiling of the sleep, some round trips long: enough for a connection that was lost
+    or a server that hands over. A throttled attempt starts from at least 1 s."""
     max_sleep_s: float = 20.0
-    """Highest ceiling of the sleep."""
+    """Highest ceiling of the sleep: a third of the default deadline, so that a long series
+    of attempts still fits several in."""
     max_retry_after_s: float = 60.0
-    """A Retry-After above this is not waited for: the error is raised with it."""
+    """A Retry-After above this is not waited for: the error is raised with it. The default is
+    the default deadline, which no single call outlasts."""
     budget: float = 0.1
     """Retries allowed per successful call, beyond a reserve of 1,000 times this, so that an
-    outage is not amplified; throttled attempts are paced instead and do not count."""
+    outage is not amplified: with 0.1 the server sees at most 1.1 times the usual requests.
+    Throttled attempts are paced instead and do not count."""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -97,11 +103,15 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     connect_s: float | None = 3.0
-    """Name lookup, TCP and TLS of one connection."""
+    """Name lookup, TCP and TLS of one connection. TCP repeats a lost first packet after 1 s:
+    3 s outlast that, and tell soon that nobody is there."""
     read_s: float | None = 15.0
-    """One attempt, from the request written to the last byte of the answer."""
+    """One attempt, from the request written to the last byte of the answer. A quarter of the
+    default deadline, so that an attempt that hangs leaves time for others; a page of 100
+    messages usually takes less than a second."""
     deadline_s: float | None = 60.0
-    """The whole call: queueing, attempts and the sleeps between them."""
+    """The whole call: queueing, attempts and the sleeps between them. A minute is what proxies
+    and people commonly wait."""
 
     def __post_init__(self) -> None:
         """Refuse bounds that are no bounds."""
@@ -123,7 +133,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """Idle time after which a connection is closed; below the usual 15 s and more of
     servers, so that a request rarely meets a connection that is being closed."""
     dns_cache_s: float = 300.0
-    """How long a name lookup is reused."""
+    """How long a name lookup is reused. Addresses seldom change, and a lookup for each new
+    connection may cost more than connecting; a host that moved is found after 5 minutes."""
     max_body_bytes: int = 16 * 2**20
     """Largest decoded answer that is read; a page of 100 messages is about 80 kB."""
 

@@ -1,6 +1,7 @@
 """Decides how a list is asked for, the same for every noun; never touches the wire itself."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -21,7 +22,7 @@ from ncloudchat_async.errors import (
 )
 from ncloudchat_async.paging import Pages, count_from
 from ncloudchat_async.paging import Row as HasId
-from ncloudchat_async.settings import CallOptions, Quota
+from ncloudchat_async.settings import CallOptions, Priority, Quota
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = ["Caller", "Filter", "Listed", "Resource", "Sort", "Window", "query_json", "typed"]
@@ -64,7 +65,7 @@ class Caller(Protocol):
         """Send a request and return what it answers."""
         ...
 
-    def with_priority(self, priority: Literal["interactive", "bulk"]) -> "Caller":
+    def with_options(self, *, priority: Priority) -> "Caller":
         """Return the same caller with another claim on the quota."""
         ...
 
@@ -298,9 +299,16 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, object], ...]:
 
 
 def query_json(value: object) -> str:
-    """Write a part of a query; raise `ConfigError` for what JSON cannot hold."""
+    """Write a part of a query; raise `ConfigError` for what JSON cannot hold.
+
+    Nothing is made into something else that it can hold.
+    """
     try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, UnicodeEncodeError):
+        # msgspec would send null for NaN, a list for a set, and base64 for bytes.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
         problem = "filter and sort take what JSON can hold: text, numbers, true, false, null"
+    else:
+        return text
     raise ConfigError(problem)

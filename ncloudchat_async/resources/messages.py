@@ -236,7 +236,7 @@ class Messages(Resource):
         Raises:
             ConfigError: An option or a listed delivery makes no sense; nothing was sent.
         """
-        behind = Messages(self._chat.with_priority("bulk"))
+        behind = Messages(self._chat.with_options(priority="bulk"))
         return bulk.send_many(
             behind.send,
             behind._newest,

@@ -1,1 +1,1 @@
-"""Reserved."""
+"""One call: endpoint, key, quota, retry and the two ways to the server; internal."""

@@ -10,7 +10,6 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import accumulate
@@ -36,6 +35,7 @@ from ncloudchat_async.errors import (
 )
 from ncloudchat_async.wire.auth import Secret, escaped
 from ncloudchat_async.wire.endpoint import Endpoint
+from ncloudchat_async.wire.timestamps import with_sound_timestamps
 
 __all__ = ["Response", "decode", "retry_after_s", "without_lone_surrogates"]
 
@@ -202,10 +202,11 @@ def _decode_slowly(
         )
     # A write tells what it did in its envelope; nothing at all tells nothing.
     value = _unwrap(endpoint, answer) if answer or not endpoint.repeatable else answer
-    if value in (None, {}, []):
+    if value in (None, {}, []) or _is_empty_envelope(endpoint, value):
         return _empty(endpoint, response, value)
     try:
-        return msgspec.convert(_with_sound_timestamps(value), endpoint.returns, strict=False)
+        sound = with_sound_timestamps(value, endpoint.returns)
+        return msgspec.convert(sound, endpoint.returns, strict=False)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         reason = _QUOTED.sub("'…'", str(error))
     raise DecodeError(f"the answer does not fit: {reason}", applied="unknown")
@@ -221,6 +222,14 @@ def _unwrap(endpoint: Endpoint[Any], answer: Any) -> Any:
         names = " or ".join(endpoint.envelope)
         raise DecodeError(f"the answer does not fit: it has no {names}", applied="unknown")
     return answer
+
+
+def _is_empty_envelope(endpoint: Endpoint[Any], value: Any) -> bool:
+    """Tell whether a bare answer is `{"message": null}`, as writes say it (D04)."""
+    if endpoint.envelope or not isinstance(value, dict) or "id" in value:
+        return False
+    said = [item for key, item in value.items() if key != "status"]
+    return said == [None]
 
 
 def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:
@@ -383,29 +392,6 @@ def _describe(response: Response, mask: Mask) -> str:
         return "an empty body"
     kind = response.headers.get("Content-Type", "no content type").split(";")[0]
     return f"{len(response.body)} bytes that are not the documented JSON ({_text(kind, mask)})"
-
-
-def _with_sound_timestamps(value: Any) -> Any:
-    """Make None of timestamps that cannot be read: they must not fail the whole object."""
-    if isinstance(value, list):
-        return [_with_sound_timestamps(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _moment(item) if key.endswith("_at") else _with_sound_timestamps(item)
-        for key, item in value.items()
-    }
-
-
-def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    # Without an offset the moment is not known: the project's time zone is not ours.
-    return moment if moment.tzinfo else None
 
 
 def _too_deep(body: bytes) -> bool:

@@ -9,9 +9,11 @@ import msgspec
 
 from ncloudchat_async.errors import AuthenticationError, ConfigError
 
-__all__ = ["KEY_HEADER", "AuthLatch", "KeyRing", "KeySource", "Secret", "escaped"]
+__all__ = ["KEY_HEADER", "NOT_TEXT", "AuthLatch", "KeyRing", "KeySource", "Secret", "escaped"]
 
 KEY_HEADER: Final = "x-api-key"
+NOT_TEXT: Final = "is not a string"
+"""The problem of a secret of another type."""
 KeySource = Callable[[], Awaitable[str]]
 """Gives the key when the client opens, and another one when that is refused."""
 
@@ -45,7 +47,7 @@ class Secret:
         """Tell why this cannot be sent as a header value, without showing it."""
         value: object = self._value
         if not isinstance(value, str):
-            return "is not a string"
+            return NOT_TEXT
         if not value or value.isspace():
             return "is empty"
         if value != value.strip():
@@ -138,6 +140,7 @@ class KeyRing:
             del coming  # perhaps the key, which no frame may show
             raise ConfigError("the api_key callable must be async: make it `async def`")
         key = Secret(await coming)
+        del coming  # a future shows its result
         problem = key.problem()
         if problem:
             raise ConfigError(f"the api_key that the callable returned {problem}")

@@ -30,7 +30,7 @@ from ncloudchat_async.wire.auth import KEY_HEADER, Secret
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of
 from ncloudchat_async.wire.lines import Address, Line, Lines
-from ncloudchat_async.wire.sockets import Sockets, owned
+from ncloudchat_async.wire.sockets import Handler, Sockets, owned
 
 __all__ = ["DirectTransport", "usable"]
 
@@ -107,7 +107,8 @@ class DirectTransport:
         except BodyTooLargeError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = failure_of(error)
+            # A connection that closing has taken away says less than what ended the attempt.
+            failure = failure_of(line.failure or error)
         finally:
             lines.drop(line)
         raise failure
@@ -196,6 +197,7 @@ def _checks_out(loop: asyncio.AbstractEventLoop) -> bool:
     address = Address("GET", URL("https://host/"), loop=loop)
     inspect.signature(aiohttp.TCPConnector.connect).bind(None, address, [], aiohttp.ClientTimeout())
     protocol = ResponseHandler(loop)
+    protocol.__class__ = Handler
     protocol.connection_made(asyncio.Transport())
     whole, payload = _answer(protocol, b"{}")
     sound = whole and payload.read_nowait(-1) == b"{}" and not protocol.should_close

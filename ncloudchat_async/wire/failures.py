@@ -26,11 +26,22 @@ _FAILURES: Final[tuple[tuple[type[Exception], type[TransportError], str], ...]] 
     (OSError, NoReplyError, "the connection was lost"),
     (Exception, NoReplyError, "the answer is not valid HTTP"),
 )
+_UNSENT: Final = "no connection was to be had"
 
 
-def failure_of(error: Exception) -> TransportError:
-    """Tell by the type of an aiohttp error whether the request can have left."""
+def failure_of(error: Exception, *, left: bool = True) -> TransportError:
+    """Tell by the type of an aiohttp error whether the request can have left.
+
+    Args:
+        error: What ended the attempt.
+        left: Whether a connection was there to write the request to; without one it surely
+            did not leave.
+    """
+    if isinstance(error, TransportError):
+        return type(error)(*error.args)
     kind, text = next((k, text) for known, k, text in _FAILURES if isinstance(error, known))
+    if not left and kind is NoReplyError:
+        kind, text = NotSentError, _UNSENT
     return kind(f"{text} ({_reason(error)})")
 
 

@@ -15,10 +15,10 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.streams import StreamReader
 
-from ncloudchat_async.errors import ClientClosedError, NotSentError
+from ncloudchat_async.errors import ClientClosedError, NotSentError, TransportError
 from ncloudchat_async.settings import Pool, Timeouts
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s
+from ncloudchat_async.wire.sockets import Handler, Sockets, Watch, connecting_s
 
 __all__ = ["Address", "Line", "Lines"]
 
@@ -42,11 +42,7 @@ class Address(aiohttp.ClientRequest):
 
 
 class Lines:
-    """The connections of a transport, busy and idle, and one timer for each kind.
-
-    The connector opens them and closes them with itself; its own pool would cost as much
-    again as everything here.
-    """
+    """The connections of a transport, busy and idle, and one timer for each kind."""
 
     def __init__(self, address: Address, timeouts: Timeouts, pool: Pool, sockets: Sockets) -> None:
         self._address: Final = address
@@ -93,11 +89,11 @@ class Lines:
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            failure = NotSentError("the connection pool was closed")
+            failure: TransportError = NotSentError("the connection pool was closed")
         except TimeoutError:
             failure = NotSentError("connecting took too long")
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no connection
-            failure = NotSentError(*failure_of(error).args)
+            failure = failure_of(error, left=False)
         else:
             if not line.protocol.should_close:
                 return line
@@ -182,6 +178,7 @@ class Line:
     __slots__ = (
         "connection",
         "deadline",
+        "failure",
         "idle_since",
         "payload",
         "protocol",
@@ -194,6 +191,7 @@ class Line:
         # They are None in connections given back to the connector: never here.
         assert protocol is not None
         assert transport is not None
+        protocol.__class__ = Handler
         if hasattr(transport, "max_size"):
             setattr(transport, "max_size", _READ_BYTES)  # noqa: B010 - only the stock loop has it
         self.connection: Final = connection
@@ -201,11 +199,20 @@ class Line:
         self.transport: Final = transport
         self.payload: StreamReader | None = None
         self.watch: Watch | None = None
+        self.failure: Exception | None = None
+        """What ended the attempt that uses this from outside."""
         self.deadline: float = math.inf
         self.idle_since: float = 0.0
 
     def read(self, payload: StreamReader) -> None:
-        """Take note of a body that is still to come."""
+        """Take note of a body that is still to come.
+
+        Raises:
+            Exception: The attempt failed already. Its head had come in the same turn of the
+                loop, and the protocol gives that out first: nobody would fail the body.
+        """
+        if self.failure is not None:
+            raise self.failure
         self.payload = payload
         if self.watch is None:
             self.watch = Watch(self.protocol)
@@ -213,6 +220,7 @@ class Line:
 
     def fail(self, error: Exception) -> None:
         """End the attempt that uses this: it waits for a head, or for the rest of a body."""
+        self.failure = error
         self.protocol.set_exception(error)
         if self.payload is not None:
             self.payload.set_exception(error)

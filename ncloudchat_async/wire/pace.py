@@ -184,8 +184,12 @@ class Pace:
         return 0.0
 
     def _resume(self, now: float) -> None:
-        """Open the gate again: a canary was accepted."""
+        """Open the gate again: a canary was accepted.
+
+        Other canaries may be on their way: what is said to them is of the same congestion.
+        """
         self._canary_s = 0.0
+        self._cut_at = now
         self._searching = False
         self._resumed_at = now
         self._shut_s = now - self._shut_at
@@ -196,7 +200,7 @@ class Pace:
     def _cut(self, started: float, now: float) -> None:
         """Choose the rate to go on with once a canary is accepted."""
         refused = self.rate
-        held_s = started - self._resumed_at
+        held_s = max(started - self._resumed_at, 0.0)
         share = held_s / (held_s + SHORT_S + SHUT_WEIGHT * self._shut_s)
         share = max(LEAST_CUT, min(share, self._delivered(now) / refused))
         found = refused * share

@@ -23,6 +23,7 @@ from ncloudchat_async.errors import (
     ClientClosedError,
     NcloudChatError,
     NoReplyError,
+    NotSentError,
     TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
@@ -30,7 +31,7 @@ from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KEY_HEADER, Secret
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
-from ncloudchat_async.wire.sockets import Sockets, Watch, connecting_s, owned
+from ncloudchat_async.wire.sockets import Handler, Sockets, Watch, connecting_s, owned
 
 __all__ = ["AiohttpTransport", "session_of"]
 
@@ -87,16 +88,23 @@ class AiohttpTransport:
         # The failure is raised outside of the except blocks, so that it holds no reference
         # to an exception of aiohttp, whose traceback and request carry the headers.
         failure: NcloudChatError
+        if self._session.closed:
+            raise NotSentError("the connection pool is closed")
+        limit = asyncio.timeout(timeout_s)
+        attempt = _Attempt(limit, self._read_s)
         try:
-            async with self._session.request(
-                request.endpoint.method,
-                URL(self._base_url + request.target, encoded=True),
-                data=_streamed(request.body),
-                headers=self._headers,
-                allow_redirects=False,
-                timeout=self._timeout(timeout_s),
-                middlewares=(_once,),
-            ) as answer:
+            async with (
+                limit,
+                self._session.request(
+                    request.endpoint.method,
+                    URL(self._base_url + request.target, encoded=True),
+                    data=_streamed(request.body),
+                    headers=self._headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(timeout_s),
+                    middlewares=(attempt,),
+                ) as answer,
+            ):
                 body = await self._read(answer)
                 if body is not None:
                     return Response(answer.status, answer.headers, body)
@@ -104,14 +112,13 @@ class AiohttpTransport:
                     f"the answer is larger than Pool.max_body_bytes = {self._max_body_bytes}",
                     applied="unknown",
                 )
-        except TransportError as error:
-            failure = type(error)(*error.args)
         except asyncio.CancelledError:
             if is_cancelled():
                 raise
-            failure = NoReplyError("the connection pool was closed")
+            kind = NoReplyError if attempt.left else NotSentError
+            failure = kind("the connection pool was closed")
         except Exception as error:  # noqa: BLE001 - whatever aiohttp and its codecs raise is no answer
-            failure = failure_of(error)
+            failure = failure_of(error, left=attempt.left)
         raise failure
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes | None:
@@ -142,10 +149,10 @@ class AiohttpTransport:
         watch.body = answer.content
 
     def _timeout(self, timeout_s: float | None) -> aiohttp.ClientTimeout:
+        """Have aiohttp bound connecting only: `sock_read` begins anew with every byte."""
         return aiohttp.ClientTimeout(
-            total=timeout_s,
+            total=None,
             connect=connecting_s(self._connect_s, timeout_s),
-            sock_read=self._read_s,
             # Above its threshold aiohttp rounds timers up to whole seconds: far too late.
             ceil_threshold=math.inf,
         )
@@ -214,6 +221,7 @@ def session_of(
     if borrowed is None:
         return aiohttp.ClientSession(
             connector=_Connector(pool, sockets),
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env,
         )
@@ -223,6 +231,7 @@ def session_of(
         return aiohttp.ClientSession(
             connector=borrowed.connector,
             connector_owner=False,
+            request_class=_Request,
             loop=asyncio.get_running_loop(),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=trust_env or borrowed.trust_env,
@@ -236,13 +245,57 @@ def session_of(
     raise ClientClosedError(problem)
 
 
-async def _once(
-    request: aiohttp.ClientRequest, handler: ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a request: it does so only on exceptions of its own."""
-    failure: TransportError
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, OSError) as error:
-        failure = failure_of(error)
-    raise failure
+class _Attempt:
+    """A middleware for one attempt: keeps aiohttp from repeating it, and knows when it leaves.
+
+    aiohttp repeats on exceptions of its own only.
+    """
+
+    def __init__(self, limit: asyncio.Timeout, read_s: float | None) -> None:
+        self.left = False
+        """Whether there was a connection to write the request to."""
+        self._limit: Final = limit
+        self._read_s: Final = read_s
+        self._bounded: ResponseHandler | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send a request on the first connection that can be had, and only there."""
+        if isinstance(request, _Request):
+            request.attempt = self
+        failure: TransportError
+        try:
+            return await handler(request)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = failure_of(error, left=self.left)
+        finally:
+            if self._bounded is not None:
+                self._bounded.__class__ = ResponseHandler
+        raise failure
+
+    def leave(self, protocol: ResponseHandler | None) -> None:
+        """Take note that the request is about to be written: the time for reading begins.
+
+        Until the head of the answer is there, interim answers are bounded. The connection
+        may belong to others, so it is theirs again from then on.
+        """
+        self.left = True
+        if type(protocol) is ResponseHandler:
+            self._bounded = protocol
+            protocol.__class__ = Handler
+        if self._read_s is not None:
+            latest = asyncio.get_running_loop().time() + self._read_s
+            self._limit.reschedule(min(latest, self._limit.when() or math.inf))
+
+
+class _Request(aiohttp.ClientRequest):
+    """aiohttp's request, which tells its attempt that it leaves."""
+
+    attempt: _Attempt | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Write the request to a connection."""
+        if self.attempt is not None:
+            self.attempt.leave(conn.protocol)
+        return await super().send(conn)

@@ -343,7 +343,8 @@ class RateSemaphore:
             return
         moment = future.result()
         if moment is not None:  # granted in this very turn: the next one takes both
-            self._leased.appendleft(moment)
+            if self._interval:
+                self._leased.appendleft(moment)
             self.release()
 
     def _dispatch(self) -> None:

@@ -1,4 +1,4 @@
-"""What both ways to the server do with connections: open, count, watch and close them."""
+"""What both ways to the server do with connections: open, count, watch, bound and close them."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,20 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 
-__all__ = ["Sockets", "Watch", "connecting_s", "owned"]
+from ncloudchat_async.errors import NoReplyError
+
+__all__ = ["Handler", "Sockets", "Watch", "connecting_s", "owned"]
 
 _CONNECT_RESERVE_S: Final = 0.05
 """Time that connecting leaves of an attempt's, so that its timer fires well before the
 attempt's own and the attempt is known not to have been sent."""
 _CLOSE_S: Final = 0.5
 """Longest to wait for connections to close."""
+_MOST_INTERIM: Final = 20
+"""Interim answers (1xx) to one request; one or two are usual."""
 
 
 class Sockets:
@@ -31,6 +36,31 @@ class Sockets:
         opened = socket.socket(family, kind, protocol)
         self.opened += 1
         return opened
+
+
+class Handler(ResponseHandler):
+    """aiohttp's protocol, which gives up a server that goes on sending interim answers.
+
+    Nobody but the protocol can: it takes in all that the kernel has, 300,000 interim answers
+    and seconds at a time on uvloop, before anything else runs. A connection becomes one by
+    its `__class__`, since no connector can be told which protocol to make.
+    """
+
+    _interim = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Take in the head of an answer, unless it is one interim answer too many."""
+        code = data[0].code
+        if not 100 <= code < 200 or code == 101:
+            self._interim = 0
+        elif self._interim < _MOST_INTERIM:
+            self._interim += 1
+        elif self._exception is None:
+            self.set_exception(NoReplyError(f"more than {_MOST_INTERIM} interim answers came"))
+            if self.transport is not None:
+                self.transport.abort()
+        if self._exception is None:
+            super().feed_data(data, size)
 
 
 class Watch:
@@ -67,7 +97,8 @@ async def owned(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
 
     asyncio itself ends an async generator when it is garbage collected, in its loop, and
     before `asyncio.run` closes the loop. So a client that is never closed leaves no
-    connection and no warning behind.
+    connection and no warning behind. Where a program closes the loop itself and leaves out
+    `shutdown_asyncgens`, asyncio warns of its own transports, which nobody can close any more.
     """
     try:
         yield

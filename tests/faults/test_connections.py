@@ -117,6 +117,40 @@ async def test_a_borrowed_session_that_is_closed(opener: Opener, faulty: FaultSe
             pass
 
 
+@pytest.mark.parametrize("connect_s", [2.0, None])
+@pytest.mark.parametrize("name", ["drip_headers", "drip_body", "hang"])
+async def test_an_attempt_ends_after_its_time(
+    opener: Opener, faulty: FaultServer, name: str, connect_s: float | None
+) -> None:
+    """`read_s` counts from the request to the last byte, not anew with each byte."""
+    timeouts = Timeouts(connect_s=connect_s, read_s=0.2, deadline_s=10.0)
+    async with opened(opener, faulty.url(name, "timed"), timeouts=timeouts) as session:
+        with pytest.raises(errors.NoReplyError, match="in time") as caught:
+            await session.send(CALLS["GET"], options_of(timeouts, Retry(max_attempts=1)))
+    assert 0.15 < caught.value.elapsed_s < 1.2
+
+
+@pytest.mark.parametrize("closes", ["session", "connector"])
+async def test_what_a_closed_pool_did_not_send_was_not_applied(
+    opener: Opener, faulty: FaultServer, closes: str
+) -> None:
+    """Writes that wait for a lent connection, or come after its pool's end, never left."""
+    lent = aiohttp.TCPConnector(limit=1)
+    borrowed = aiohttp.ClientSession(connector=lent)
+    async with opened(opener, faulty.url("hang", closes), session=borrowed) as session:
+        sends = [asyncio.ensure_future(session.send(CALLS["POST"], ONCE)) for _ in range(3)]
+        await faulty.until_seen("hang", closes)
+        await (lent if closes == "connector" else borrowed).close()
+        sends.append(asyncio.ensure_future(session.send(CALLS["POST"], ONCE)))
+        ends = await asyncio.gather(*sends, return_exceptions=True)
+    assert [(type(e), getattr(e, "applied", "")) for e in ends] == [
+        (errors.OutcomeUnknownError, "unknown"),
+        *[(errors.NotSentError, "no")] * 3,
+    ]
+    assert faulty.seen("hang", closes) == 1
+    await borrowed.close()
+
+
 async def test_a_borrowed_session_of_another_loop(opener: Opener, faulty: FaultServer) -> None:
     """A session serves its own event loop only, and says so."""
     made: list[aiohttp.ClientSession] = []

@@ -122,3 +122,53 @@ def test_answers_without_end_take_bounded_memory(faulty: FaultServer, transport:
     grown = dict(line.split() for line in done.stdout.splitlines())
     assert tuple(grown) == ENDLESS
     assert max(int(size) for size in grown.values()) < MOST_GROWTH_BYTES, grown
+
+
+@pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("transport", ["direct", "public", "lent"])
+def test_a_flood_of_interim_answers_holds_nobody_up(transport: str, uvloop: bool) -> None:
+    """At full speed, 1xx without end are no answer, within a moment and in little memory."""
+    program = """
+        import asyncio, contextlib, resource, sys, time
+        import aiohttp, uvloop
+        from ncloudchat_async import Client, Endpoint, Retry, Timeouts, errors
+        GET = Endpoint("GET", "/things", object)()
+        async def main():
+            async with contextlib.AsyncExitStack() as stack:
+                lent = sys.argv[2] == "lent" or None
+                chat = await stack.enter_async_context(Client(
+                    "project", "key", base_url=sys.argv[1], retry=Retry(max_attempts=1),
+                    timeouts=Timeouts(connect_s=5, read_s=5, deadline_s=10),
+                    session=lent and await stack.enter_async_context(aiohttp.ClientSession()),
+                ))
+                before = resource.getrusage(resource.RUSAGE_SELF)
+                ends = await asyncio.gather(
+                    *(chat.send(GET) for _ in range(4)), return_exceptions=True)
+                after = resource.getrusage(resource.RUSAGE_SELF)
+            print(*{type(end).__name__ for end in ends}, after.ru_utime - before.ru_utime,
+                  after.ru_maxrss - before.ru_maxrss)
+        (uvloop.run if sys.argv[3] == "True" else asyncio.run)(main())
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.flood"], stdout=subprocess.PIPE, text=True
+    ) as flood:
+        try:
+            assert flood.stdout is not None
+            base_url = f"http://127.0.0.1:{int(flood.stdout.readline())}"
+            done = subprocess.run(
+                [sys.executable, "-c", textwrap.dedent(program), base_url, transport, str(uvloop)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+                env={
+                    **os.environ,
+                    "NCLOUDCHAT_TRANSPORT": "public" if transport == "public" else "",
+                },
+            )
+        finally:
+            flood.kill()
+    kind, cpu_s, grown_kib = done.stdout.split()
+    assert kind == "NoReplyError"
+    assert float(cpu_s) < 2
+    assert int(grown_kib) * 1024 < MOST_GROWTH_BYTES

@@ -38,6 +38,7 @@ from tests.faults.calls import (
     options_of,
 )
 from tests.faults.server import OWN_LISTENERS, SCENARIOS, FaultServer
+from tests.support.starving import starving
 
 Kind = type[NcloudChatError] | None
 
@@ -192,7 +193,7 @@ ROWS = {name: (row,) if isinstance(row, Row) else row for name, row in TABLE.ite
 
 STALLS = (
     "black_hole", "tls_hang", "hang", "hang_in_headers", "hang_in_body", "never_reads",
-    "drip_headers", "drip_body", "endless_interim",
+    "drip_headers", "drip_body",
 )  # fmt: skip
 """Faults that show by a timeout only."""
 
@@ -204,7 +205,10 @@ async def end_of(
     case = f"{method}-{time.monotonic_ns()}"
     error: NcloudChatError | None = None
     begun = time.monotonic()
-    async with opened(opener, faulty.url(name, case), timeouts=timeouts) as session:
+    async with (
+        starving() as starved_s,
+        opened(opener, faulty.url(name, case), timeouts=timeouts) as session,
+    ):
         try:
             value = await session.send(CALLS[method], options_of(timeouts))
         except NcloudChatError as caught:
@@ -212,11 +216,12 @@ async def end_of(
         else:
             assert value == Thing("1")
         elapsed_s = time.monotonic() - begun
+        fed_s = elapsed_s - starved_s()
         stats = session.stats
     assert timeouts.deadline_s is not None
     # The promise is 0.25 s, which `python -m benchmarks faults` holds each call to; a busy
-    # machine may take longer to look at the clock.
-    assert elapsed_s < timeouts.deadline_s + 1.0
+    # machine may take longer to look at the clock, and its loop be late for other processes.
+    assert fed_s < timeouts.deadline_s + 1.0
     requests = 0 if name in OWN_LISTENERS else faulty.seen(name, case)
     if error is None:
         return End(None, "no", requests)

@@ -126,6 +126,91 @@ async def test_a_client_of_another_loop_says_so(emulator: Emulator) -> None:
             await asyncio.to_thread(elsewhere)
 
 
+async def test_two_openings_at_once_are_one(emulator: Emulator) -> None:
+    """While the key is asked for, the client counts as open: the second one is told."""
+
+    async def key() -> str:
+        await asyncio.sleep(0)
+        return emulator.api_key
+
+    chat = Client(emulator.project_id, key, base_url=emulator.base_url)
+    ends = await asyncio.gather(chat.__aenter__(), chat.__aenter__(), return_exceptions=True)
+    assert [type(end) for end in ends] == [Client, errors.ClientClosedError]
+    await chat.aclose()
+    for _ in range(2):
+        async with chat:
+            assert await chat.channels.count() == 0
+
+
+async def test_an_opening_that_fails_can_be_repeated(emulator: Emulator) -> None:
+    """Cancelled or without a key, opening leaves the client closed, and as good as new."""
+    keys: list[object] = ["", asyncio.CancelledError(), emulator.api_key]
+
+    async def key() -> str:
+        coming = keys.pop(0)
+        if isinstance(coming, BaseException):
+            raise coming
+        return str(coming)
+
+    chat = Client(emulator.project_id, key, base_url=emulator.base_url)
+    for kind in (errors.ConfigError, asyncio.CancelledError):
+        with pytest.raises(kind):
+            await chat.__aenter__()
+    async with chat:
+        assert await chat.channels.count() == 0
+
+
+async def test_a_client_opened_while_it_is_being_closed(emulator: Emulator) -> None:
+    """The end of the old session takes nothing from the new one, whose sockets count on."""
+    emulator.faults.add(Fault("getMember", "delay", delay_s=0.3))
+    chat = client_of(emulator)
+    await chat.__aenter__()
+    slow = asyncio.create_task(chat.members.get("nobody"))
+    await until_asked(emulator)
+    closing = asyncio.create_task(chat.aclose())
+    await asyncio.sleep(0)
+    await chat.__aenter__()
+    await chat.channels.count()
+    assert chat.stats.connections == 2
+    await closing
+    assert slow.done()
+    await chat.channels.count()
+    assert chat.stats.connections == 2
+    await chat.aclose()
+    assert chat.stats.connections == 2
+    with pytest.raises(errors.NotFoundError):
+        await slow
+
+
+async def test_a_second_close_waits_for_the_first(emulator: Emulator) -> None:
+    """Whoever closes a client may then close what it uses: no call runs any more."""
+    emulator.faults.add(Fault("getMember", "delay", delay_s=0.3))
+    chat = client_of(emulator)
+    await chat.__aenter__()
+    slow = asyncio.create_task(chat.members.get("nobody"))
+    await until_asked(emulator)
+    first = asyncio.create_task(chat.aclose())
+    await asyncio.sleep(0)
+    impatient = asyncio.create_task(chat.aclose())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await chat.aclose()
+    assert slow.done()
+    await asyncio.sleep(0)
+    assert first.done()
+    assert impatient.cancelled()
+    await chat.aclose()
+    with pytest.raises(errors.NotFoundError):
+        await slow
+
+
+async def until_asked(emulator: Emulator) -> None:
+    """Wait until a request has arrived."""
+    async with asyncio.timeout(5):
+        while not emulator.requests:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+
+
 async def test_a_borrowed_session_is_left_open(emulator: Emulator) -> None:
     """Who opened a session closes it."""
     async with aiohttp.ClientSession() as session:
@@ -223,6 +308,16 @@ async def test_in_flight_is_bounded(emulator: Emulator) -> None:
         await asyncio.gather(*(chat.channels.count() for _ in range(50)))
         assert chat.stats.connections <= 4
         assert chat.stats.throttles == 0
+
+
+def test_the_quota_that_is_shown_is_the_one_in_force() -> None:
+    """A smaller pool bounds what is in flight, and the workers of a job; the rest stays."""
+    asked = Quota(rate=7.0, burst=2, max_wait_s=3.0, adaptive=False)
+    chat = Client("project", "key", quota=asked, pool=Pool(max_connections=4))
+    assert chat.quota == Quota(rate=7.0, burst=2, max_in_flight=4, max_wait_s=3.0, adaptive=False)
+    assert "max_in_flight=4" in repr(chat)
+    for connections in (64, 100, None):
+        assert Client("project", "key", pool=Pool(max_connections=connections)).quota == Quota()
 
 
 async def test_a_told_rate_is_kept(emulator: Emulator) -> None:

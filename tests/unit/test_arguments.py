@@ -1,9 +1,12 @@
 """Arguments: what cannot work is refused at the call, in words, before anything is sent or read."""
 
+import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from ncloudchat_async.bulk import Outcome, send_many
 from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
+from ncloudchat_async.resources.base import query_json
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
@@ -73,6 +77,23 @@ def test_an_async_observer_is_refused() -> None:
 
 LISTS: list[tuple[str, str, list[object]]] = [
     ("filter", "filter takes a mapping", ["x", 5, ["type"], ""]),
+    (
+        "filter",
+        "what JSON can hold",
+        [
+            {"a": float("nan")},
+            {"a": [1, float("-inf")]},
+            {"a": {"x"}},
+            {"a": frozenset()},
+            {"a": b"x"},
+            {"a": Decimal(1)},
+            {"a": datetime.now(UTC)},
+            {"a": object()},
+            {"a": "\ud800"},
+            {("a", "b"): 1},
+        ],
+    ),
+    ("sort", "what JSON can hold", [{"a": float("inf")}, {"a": b"1"}, {"a": {1}}]),
     ("sort", "sort takes a field", [5, ["-created_at"], True]),
     ("per_page", "per_page must be a whole number, from 1 to 100", ["10", 1.0, True, 0, 101]),
     ("offset", "offset must be a whole number, 0 or more", ["0", -1, 1.5, None]),
@@ -91,6 +112,13 @@ def test_a_list_refuses_at_the_call(name: str, words: str, value: object) -> Non
     for listed in (chat.channels.list, partial(chat.messages.list, "channel-1")):
         with pytest.raises(ConfigError, match=words):
             listed(**{name: value})  # type: ignore[arg-type]  # the mistake
+
+
+def test_a_filter_is_sent_as_json_has_it() -> None:
+    """What JSON can hold is sent as it is: nested, in any script, and as short as it can be."""
+    asked = {"name": "김/\u0001", "a.b": [1, 2.5, None, True], "c": {"d": {}}, "e": (10**20,)}
+    text = '{"name":"김/\\u0001","a.b":[1,2.5,null,true],"c":{"d":{}},"e":[100000000000000000000]}'
+    assert query_json(asked) == text
 
 
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [
@@ -288,24 +316,36 @@ def test_latest_refuses_at_the_call(options: dict[str, Any], words: str) -> None
         unopened().messages.latest(**{"channel_ids": ["1"], **options})
 
 
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [(lambda: KEY, "must be async"), (lambda: None, "must be async"), (None, "is not a string")],
-)
-async def test_a_key_that_does_not_come(source: Any, words: str) -> None:
-    """A synchronous source, or one that gives no text, is told when the client opens."""
+def _future(value: object) -> "asyncio.Future[object]":
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(value)
+    return future
 
-    async def nothing() -> None: ...
 
-    key: Any = source or nothing
-    with pytest.raises(ConfigError, match=words) as caught:
+async def _answer(value: object) -> object:
+    return value
+
+
+@pytest.mark.parametrize("wrong", [KEY.encode(), (KEY,), [KEY], {"key": KEY}, f" {KEY}", None])
+@pytest.mark.parametrize("wrap", [_answer, _future, lambda v: v])
+async def test_a_key_that_does_not_come(wrong: Any, wrap: Callable[[object], object]) -> None:
+    """A source that gives no key, or not asynchronously, is told without a word of what came."""
+    key: Any = lambda: wrap(wrong)  # noqa: E731 - a name would stand for the client's argument
+    with pytest.raises(ConfigError, match=r"must be async|that the callable returned") as caught:
         await Client("project", key).__aenter__()
-    frames = [trace.tb_frame for trace in _frames(caught.value)]
-    assert KEY not in "".join(repr(frame.f_locals) for frame in frames[1:])
+    assert KEY not in _locals(caught.value)
 
 
-def _frames(error: BaseException) -> Iterator[TracebackType]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace
-        trace = trace.tb_next
+@pytest.mark.parametrize("wrong", [KEY.encode(), (KEY,), [KEY], {"key": KEY}, f"{KEY}\n"])
+def test_a_key_of_another_kind_is_not_shown(wrong: Any) -> None:
+    """No frame of ours shows what was passed as a key, whatever it is."""
+    with pytest.raises(ConfigError, match="api_key") as caught:
+        Client("project", wrong)
+    assert KEY not in _locals(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def _locals(error: BaseException) -> str:
+    """What the frames of a traceback hold, but for that of the test itself."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(str(frame.locals) for frame in shown.stack[1:])

@@ -35,7 +35,7 @@ WIRE = (
     ("lines",),
     ("sockets",),
     ("answers", "call", "failures", "pace", "store"),
-    ("endpoint", "auth", "observe"),
+    ("endpoint", "auth", "observe", "timestamps"),
 )
 LIBRARIES = {
     "aiohttp": {

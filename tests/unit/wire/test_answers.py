@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ncloudchat_async import errors
 from ncloudchat_async.models import Channel, Friendship
+from ncloudchat_async.models.base import Timestamp
 from ncloudchat_async.wire.answers import MAX_DEPTH, Response, decode, retry_after_s
 from ncloudchat_async.wire.endpoint import Endpoint
 
@@ -313,6 +314,45 @@ def test_a_bad_timestamp_does_not_fail_its_object(value: object) -> None:
     """What cannot be read as an aware moment is None, and the rest is kept."""
     channel = decode(BARE, answer({"id": "1", "name": "n", "created_at": value}))
     assert (channel.name, channel.created_at) == ("n", None)
+
+
+@pytest.mark.parametrize("body", [{"channel": None}, {"message": None, "status": 1}])
+def test_an_envelope_without_anything_in_it_means_an_unknown_id(body: object) -> None:
+    """A bare object is not found either when it comes as an empty envelope (D04)."""
+    with pytest.raises(errors.NotFoundError):
+        decode(BARE, answer(body))
+    untyped = Endpoint("GET", "/things/{thing_id}", dict)
+    assert decode(untyped, answer(body)) == body
+    for sound in ({"channel": {"id": None}}, {"channel": "x"}, {"status": 1}):
+        with pytest.raises(errors.DecodeError):
+            decode(BARE, answer(sound))
+    with pytest.raises(errors.DecodeError):
+        decode(Endpoint("GET", "/mine", Channel), answer(body))
+
+
+class Own(msgspec.Struct):
+    """An answer that another program describes."""
+
+    created_at: int | str
+    updated_at: Timestamp = None
+    mark: dict[str, Timestamp] | None = None
+    others: list["Own"] = []
+
+
+@pytest.mark.parametrize("said", [1753254120000, "2025-07-23T16:02:00+09:00", "soon", None])
+@pytest.mark.parametrize("returns", [dict, dict[str, object], object])
+def test_what_is_no_timestamp_by_type_is_left_as_it_is(returns: type[object], said: object) -> None:
+    """A name that ends in `_at` means nothing: an answer of no certain type is what was sent."""
+    body = {"created_at": said, "deep": {"read_at": said}, "status": 1}
+    assert decode(Endpoint("GET", "/new", returns), answer(body)) == body
+
+
+def test_a_struct_of_another_program_says_which_are_timestamps() -> None:
+    """Timestamps are read wherever the type has them, and nowhere else."""
+    said = {"created_at": 7, "updated_at": "soon", "mark": {"a": "soon"}, "status": 1}
+    assert decode(
+        Endpoint("GET", "/new", Own), answer({**said, "others": [{**said, "created_at": "x"}]})
+    ) == Own(7, None, {"a": None}, [Own("x", None, {"a": None})])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import itertools
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -68,11 +69,12 @@ async def opened(
     base_url: str,
     *,
     pool: Pool = Pool(),  # noqa: B008 - frozen
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> AsyncIterator[Transport]:
     """Open one transport with a key, and close it."""
     public = kind is AiohttpTransport
     transport = await open_transport(
-        base_url, "p1", KEY, timeouts=Timeouts(), pool=pool, public=public
+        base_url, "p1", KEY, timeouts=timeouts, pool=pool, public=public
     )
     assert type(transport) is kind
     try:
@@ -227,15 +229,148 @@ async def test_every_broken_answer_has_its_error(
     kind: type[DirectTransport], play: Play, error: type[NcloudChatError]
 ) -> None:
     """Both transports raise the same typed error, and the next attempt has a new connection."""
-    pool = Pool(max_body_bytes=1000)
-    async with serving(play) as base_url, opened(kind, base_url, pool=pool) as transport:
+    pool, timeouts = Pool(max_body_bytes=1000), Timeouts(read_s=0.15)
+    async with (
+        serving(play) as base_url,
+        opened(kind, base_url, pool=pool, timeouts=timeouts) as transport,
+    ):
         for connections in (1, 2):
             with pytest.raises(error) as caught:
-                await transport.perform(GET, 0.15)
+                await transport.perform(GET, 5.0)
             assert type(caught.value) is error
             assert caught.value.__cause__ is caught.value.__context__ is None
             # aiohttp keeps a connection whose body had come whole before it was found too large.
             assert transport.connections == connections or error is BodyTooLargeError
+
+
+HEAD_ONLY = OK + b"Content-Length: 100\r\n\r\n"
+INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "said",
+    [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM, INTERIM + HEAD_ONLY],
+    ids=["head", "begun-body", "interim", "interim-and-head"],
+)
+async def test_an_answer_that_begins_when_time_is_up_and_stalls(
+    kind: type[DirectTransport], said: bytes
+) -> None:
+    """A busy loop finds head and timeout due in one turn: the attempt ends all the same."""
+    asked, go, sent = threading.Event(), threading.Event(), threading.Event()
+
+    def play(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(2**16)
+            asked.set()
+            go.wait(5)
+            connection.sendall(said)
+            sent.set()
+            connection.recv(2**16)  # until the client gives up
+
+    def stall() -> None:
+        go.set()
+        sent.wait(5)
+        threading.Event().wait(0.2)  # well past the end of the attempt's time
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=play, args=(listener,))
+        thread.start()
+        async with opened(kind, f"http://127.0.0.1:{listener.getsockname()[1]}") as transport:
+            attempt = asyncio.create_task(transport.perform(GET, 0.1))
+            await asyncio.to_thread(asked.wait, 5)
+            asyncio.get_running_loop().call_soon(stall)
+            async with asyncio.timeout(2):
+                with pytest.raises(NoReplyError, match="in time"):
+                    await attempt
+        await asyncio.to_thread(thread.join, 5)
+
+
+@pytest.mark.parametrize(
+    "said", [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM], ids=["head", "body", "1xx"]
+)
+async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> None:
+    """Closing ends an attempt whose head came in the same turn, and says so."""
+    asked = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        asked.set()
+        await reader.read()
+
+    async with serving(play) as base_url:
+        transport = DirectTransport(
+            base_url, {}, timeouts=Timeouts(), pool=Pool(), sockets=Sockets()
+        )
+        await transport.open()
+        attempt = asyncio.create_task(transport.perform(GET, None))
+        await asked.wait()
+        (line,) = transport._lines._busy
+        line.protocol.data_received(said)
+        await transport.aclose()
+        async with asyncio.timeout(2):
+            with pytest.raises(NoReplyError, match="closed unanswered"):
+                await attempt
+
+
+async def test_an_answer_that_is_complete_when_time_is_up() -> None:
+    """What came whole before the attempt was failed is its answer; the connection is not kept."""
+    asked = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        asked.set()
+        await reader.read()
+
+    async with serving(play) as base_url:
+        transport = DirectTransport(
+            base_url, {}, timeouts=Timeouts(), pool=Pool(), sockets=Sockets()
+        )
+        await transport.open()
+        attempt = asyncio.create_task(transport.perform(GET, None))
+        await asked.wait()
+        (line,) = transport._lines._busy
+        line.protocol.data_received(OK + b"Content-Length: 2\r\n\r\n{}")
+        line.fail(TimeoutError())
+        assert (await attempt).body == b"{}"
+        assert not transport._lines._idle
+        await transport.aclose()
+
+
+@KINDS
+@pytest.mark.parametrize("interim", [20, 21])
+async def test_interim_answers_are_bounded(kind: type[DirectTransport], interim: int) -> None:
+    """An answer may come after 20 interim ones, however they are cut; more are no answer."""
+    said = INTERIM * interim + OK + b"Content-Length: 2\r\n\r\n{}"
+    for play in (answering(said), answering(*[INTERIM] * interim, said[len(INTERIM) * interim :])):
+        async with serving(play) as base_url, opened(kind, base_url) as transport:
+            if interim <= 20:
+                for _ in range(2):
+                    assert (await transport.perform(GET, 5.0)).body == b"{}"
+                assert transport.connections == 1
+            else:
+                with pytest.raises(NoReplyError, match="interim"):
+                    await transport.perform(GET, 5.0)
+
+
+async def test_a_lent_connection_is_given_back_as_it_was() -> None:
+    """What bounds our attempts does not bound those of the lender."""
+    play = answering(INTERIM * 30 + OK + b"Content-Length: 2\r\n\r\n{}")
+
+    async def first_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK + b"Content-Length: 2\r\n\r\n{}")
+        await play(reader, writer)
+
+    async with serving(first_once) as base_url, aiohttp.ClientSession() as lent:
+        transport = await open_transport(
+            base_url, "p1", KEY, timeouts=Timeouts(), pool=Pool(), session=lent
+        )
+        await transport.perform(GET, 5.0)
+        await transport.aclose()
+        async with lent.get(base_url) as answer:
+            assert await answer.read() == b"{}"
 
 
 @KINDS

@@ -52,6 +52,23 @@ def test_one_congestion_is_one_cut() -> None:
     assert pace.paused_until == now + CANARY_S
 
 
+@pytest.mark.parametrize("late_s", [0.01, 0.08, 0.1, 0.15, 0.5])
+def test_a_second_canary_is_of_the_same_congestion(late_s: float) -> None:
+    """Refused after the first one opened the gate, a canary cuts the pace no further."""
+    pace = Pace(1000)
+    now = answers(pace, 5.0, 15.0)
+    pace.throttled(now - 0.3, now)
+    cut = pace.rate
+    first = now + 0.3
+    second = first + 0.3
+    pace.succeeded(first, second + late_s)
+    pace.throttled(second, second + late_s + 0.1)
+    assert pace.rate == cut
+    assert pace.interval == 1 / cut
+    pace.throttled(second + late_s, second + late_s + 0.2)
+    assert pace.rate < cut
+
+
 def test_canary_opens_the_gate() -> None:
     """After a 429 single requests are sent, and the first accepted one ends that."""
     pace = Pace(100)

@@ -54,6 +54,20 @@ def failure(task: "asyncio.Task[None]") -> type[BaseException] | None:
     return None if error is None else type(error)
 
 
+def test_cancelled_grants_are_not_kept_where_nothing_is_paced() -> None:
+    """Without a pace a permit is worth nothing: given back, it leaves no trace."""
+    world = World(UNPACED)
+    assert world.semaphore.try_acquire()
+    for _ in range(100):
+        waiting = world.caller("a")
+        world.semaphore.release()  # grants the slot, in this very turn
+        waiting.cancel()
+        world.loop.settle()
+        assert world.semaphore.try_acquire()
+    assert not world.log
+    assert not world.semaphore._leased
+
+
 def test_waiters_are_served_in_order() -> None:
     """Within a priority the first to come is the first to go."""
     world = World(UNPACED)
