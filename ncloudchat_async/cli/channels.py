@@ -1,5 +1,6 @@
 """Commands on channels: the rooms that members subscribe to."""
 
+import contextlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -274,12 +275,26 @@ def _said(record: Record) -> dict[str, Any]:
     Raises:
         Failure: A cell cannot be what its column is.
     """
-    cells = {name: value for name, value in record.cells.items() if value not in {None, ""}}
-    if isinstance(members := cells.get("members"), str):
-        cells["members"] = members.split(";")
+    cells = {n: value for n, value in record.cells.items() if value is not None and value != ""}
+    members, image = _listed(cells.get("members")), cells.get("image_url")
+    if isinstance(members, list):
+        cells["members"] = [member for member in members if member is not None]
+    if isinstance(image, list) and image:
+        # The platform documents a list, and takes one.
+        cells["image_url"] = image[0]
     try:
         columns = msgspec.convert(cells, _Columns, strict=False)
     except msgspec.ValidationError as error:
         raise Failure(f"{record.where}: {error}", USAGE) from None
     every = msgspec.structs.asdict(columns)
     return {name: value for name, value in every.items() if value is not UNSET}
+
+
+def _listed(members: object) -> object:
+    """Take a text apart: a JSON array, as CSV of this program has it, or what a person wrote."""
+    if not isinstance(members, str):
+        return members
+    if members.startswith("["):
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.json.decode(members)
+    return members.split(";")
