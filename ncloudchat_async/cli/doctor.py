@@ -1,10 +1,12 @@
 """The command that finds out what keeps calls from succeeding, and says what to fix."""
 
 import asyncio
+import contextlib
 import http.client
+import itertools
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,6 +30,7 @@ from ncloudchat_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     ProjectNotFoundError,
+    QuotaExceededError,
     RateLimitedError,
     ResponseError,
     TransportError,
@@ -39,6 +42,8 @@ _CALLS: Final = 5
 _SLOW_S: Final = 1.0
 _SKEW_S: Final = 5.0
 """Tokens and the reconciling of jobs bear a few seconds."""
+_EXACT_RATE: Final = 10.0
+"""A lower rate is shown with a tenth."""
 _WAYS: Final = {
     "cannot be resolved": "correct the host of the base URL, or see whether DNS works here",
     "cannot connect": "see whether the address is right, and whether anything runs there",
@@ -55,6 +60,7 @@ _ADVICE: Final[tuple[tuple[type[NcloudChatError], str], ...]] = (
     (DeadlineExceededError, f"see whether the network is slow, or {MORE_TIME}"),
     (TransportError, "see whether a proxy or the network cuts connections"),
     (ResponseError, "correct the base URL: what answers there is not this API"),
+    (QuotaExceededError, "wait for the quota's next period, or have it raised: it is used up"),
     (RateLimitedError, "wait, or give --rate: the project's quota is in use"),
     (NcloudChatError, "try again; if it stays, ask the platform's support"),
 )
@@ -195,21 +201,22 @@ async def _quota(chat: Client, seconds: float) -> _Finding:
             fix = "other programs use the project's quota: give --rate"
             return _Finding("quota", "warn", f"{throttles} answers 429 to a few calls", fix)
         return _Finding("quota", "ok", "not exhausted; --find-quota 20 looks for its rate")
-    before, end = chat.stats.throttles, time.monotonic() + seconds
-    passed = 0
+    before, begun = chat.stats.throttles, time.monotonic()
+    steady, passed = begun + seconds / 2, 0
 
     async def read(_: int) -> None:
         await chat.channels.list(limit=1).first()
 
-    def until_then() -> Iterator[int]:
-        while time.monotonic() < end:
-            yield 0
-
-    async with chat.run_many(read, until_then()) as results:
-        async for result in results:
-            passed += result.error is None
+    # In the first half the client finds the rate. What is under way at the end is given up:
+    # with a small quota it would take many times as long as was asked for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds), chat.run_many(read, itertools.repeat(0)) as results:
+            async for result in results:
+                passed += result.error is None and time.monotonic() >= steady
+    rate = passed / (time.monotonic() - steady)
     throttles = chat.stats.throttles - before
-    found = f"{passed / seconds:,.0f} requests/s passed, {throttles:,} answers 429"
+    shown = f"{rate:,.0f}" if rate >= _EXACT_RATE else f"{rate:,.1f}"
+    found = f"{shown} requests/s passed, {throttles:,} answers 429"
     if not throttles:
         found += ": the limit, if there is one, is above that"
     return _Finding("quota", "ok", found)
