@@ -283,10 +283,7 @@ def each(
     async def run(interrupts: Interrupts) -> int:
         if change is not None and change.dry_run:
             with noun.plans(common.output) as rows:
-                for item in items:
-                    with _naming(_name_of(item)):
-                        await _plan(call(DryClient(), item), rows)
-            return DONE
+                return await _plan_each(call, items, rows)
         async with common.connection.client() as chat:
             with noun.open(common.output) as rows:
                 interrupts.left_behind = "" if change is None else IN_DOUBT
@@ -322,6 +319,30 @@ async def _plan(call: Awaitable[object], rows: Rows) -> None:
         await call
     except PlannedError as planned:
         rows.write(planned.row)
+
+
+async def _plan_each(
+    call: Callable[[Client, Item], Awaitable[object]], items: Iterable[Item], rows: Rows
+) -> int:
+    """Write every request, name every item that has none, and return the real run's code."""
+    if isinstance(items, Collection) and len(items) == 1:
+        (item,) = items
+        with _naming(_name_of(item)):
+            await _plan(call(DryClient(), item), rows)
+        return DONE
+    code = DONE
+    for item in items:
+        try:
+            await _plan(call(DryClient(), item), rows)
+        except NcloudChatError as error:
+            _tell(item, error)
+            code = FAILED
+    return code
+
+
+def _tell(item: object, error: NcloudChatError) -> None:
+    """Name an item that failed, while the others go on."""
+    sys.stderr.write(printable(f"{_name_of(item)}: {worded(error)}") + "\n")
 
 
 def _write(rows: Rows, value: object) -> None:
@@ -367,7 +388,7 @@ class _Bulk:
         self._failed += error.applied != "unknown"
         if is_hopeless(error):
             self._fatal = error
-        sys.stderr.write(printable(f"{_name_of(item)}: {worded(error)}") + "\n")
+        _tell(item, error)
 
     def _code(self) -> int:
         if self._interrupts.code is not None:
