@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.streams import stdin
 
 __all__ = [
     "STDIN",
@@ -134,7 +134,7 @@ def open_text(source: Path) -> TextIO:
         Failure: It cannot be opened.
     """
     if source == STDIN:
-        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+        return io.TextIOWrapper(stdin().buffer, encoding="utf-8-sig", newline="")
     try:
         return source.open(encoding="utf-8-sig", newline="")
     except OSError as error:

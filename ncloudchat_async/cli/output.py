@@ -339,4 +339,9 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: Tex
         table.add_column(Text(printable(name)))
     for row in rows:
         table.add_row(*(Text(printable(text)) for text in row))
-    Console(file=stream, width=None if stream.isatty() else _WIDE).print(table)
+    console = Console(file=stream, width=None if stream.isatty() else _WIDE)
+    with console.capture() as capture:
+        console.print(table)
+    # A console would end the program where the reader of a pipe has left.
+    stream.write(capture.get())
+    stream.flush()

@@ -14,6 +14,7 @@ from cyclopts import App
 from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.output import OUTPUT, Output
+from ncloudchat_async.cli.streams import stdin
 from ncloudchat_async.settings import DEFAULT_BASE_URL
 
 __all__ = ["Profile", "app", "find_profile", "profiles_path"]
@@ -141,7 +142,7 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
         base_url: Where the platform is, if not at the documented address.
     """
     project_id = _asked_project() if project_id is None else project_id
-    key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    key = getpass.getpass("API key: ") if stdin().isatty() else stdin().readline()
     profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)
     # A client refuses what cannot be used, before it is kept.
     Client(project_id, profile.api_key, base_url=base_url, allow_insecure=True)
@@ -153,10 +154,10 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
 
 
 def _asked_project() -> str:
-    if sys.stdin.isatty():
+    if stdin().isatty():
         sys.stderr.write("Project id: ")
         sys.stderr.flush()
-        told = sys.stdin.readline()
+        told = stdin().readline()
     else:
         told = os.environ.get(_PROJECT_VARIABLE, "")
     if not told.strip():
