@@ -8,10 +8,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command that `sys.argv` asks for, and end the process with its exit code."""
     try:
-        from ncloudchat_async.cli.streams import prepare  # noqa: PLC0415 - not when imported
+        from ncloudchat_async.cli.streams import prepare  # not when imported
 
         prepare()
-        from ncloudchat_async.cli.app import run  # noqa: PLC0415 - the extra may be missing
+        from ncloudchat_async.cli.app import run  # the extra may be missing
 
         code = run(sys.argv[1:])
     except ModuleNotFoundError as error:

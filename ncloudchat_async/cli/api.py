@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
 
-from ncloudchat_async import Client, Endpoint
-from ncloudchat_async.cli.connect import DryClient, PlannedError
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.inputs import open_text
 from ncloudchat_async.cli.options import Source, Words
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import CHANGE, COMMON, IN_DOUBT, Change, Common
-from ncloudchat_async.wire.endpoint import Request
+
+if TYPE_CHECKING:
+    from ncloudchat_async.wire.endpoint import Request
 
 __all__ = ["api"]
 
@@ -49,7 +49,9 @@ def api(
     request = _request(method, path, query, body_from)
 
     async def run(interrupts: Interrupts) -> int:
-        client: Client = DryClient() if change.dry_run else common.connection.client()
+        from ncloudchat_async.cli.dry import DryClient, PlannedError
+
+        client = DryClient() if change.dry_run else common.connection.client()
         async with client as chat:
             interrupts.left_behind = "" if method == "GET" else IN_DOUBT
             try:
@@ -64,7 +66,11 @@ def api(
     return run_async(run)
 
 
-def _request(method: str, path: str, query: Sequence[str], body_from: Path | None) -> Request[Any]:
+def _request(
+    method: str, path: str, query: Sequence[str], body_from: Path | None
+) -> "Request[Any]":
+    from ncloudchat_async.wire.endpoint import Endpoint, Request
+
     if not path.startswith("/") or {".", ".."} & set(path.split("/")):
         raise Failure("the path begins with / and has no . or .. in it", USAGE)
     words = [word.partition("=") for word in query]

@@ -3,13 +3,12 @@
 import contextlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag, Words
@@ -31,6 +30,9 @@ from ncloudchat_async.cli.work import (
     one,
 )
 from ncloudchat_async.models import Channel
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
 
 __all__ = ["CHANNEL_IDS", "app"]
 
@@ -148,7 +150,7 @@ def create(
     def parse(record: Record) -> dict[str, Any]:
         return {**_said(record), "name": text_of(record, ("name",))}
 
-    def add(chat: Client, said: Mapping[str, Any]) -> Awaitable[Channel]:
+    def add(chat: "Client", said: Mapping[str, Any]) -> Awaitable[Channel]:
         return chat.channels.create(**said)
 
     if source is not None:
@@ -185,7 +187,7 @@ def update(
     def parse(record: Record) -> tuple[str, dict[str, Any]]:
         return text_of(record, CHANNEL_IDS), _said(record)
 
-    def patch(chat: Client, said: tuple[str, dict[str, Any]]) -> Awaitable[Channel]:
+    def patch(chat: "Client", said: tuple[str, dict[str, Any]]) -> Awaitable[Channel]:
         return chat.channels.update(said[0], **said[1])
 
     if source is not None:

@@ -1,23 +1,18 @@
 """The command that finds out what keeps calls from succeeding, and says what to fix."""
 
-import asyncio
 import contextlib
-import http.client
 import itertools
-import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
 from cyclopts import Parameter, validators
 
-from ncloudchat_async import Client, Event
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import MORE_TIME, worded
@@ -35,6 +30,9 @@ from ncloudchat_async.errors import (
     ResponseError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client, Event
 
 __all__ = ["advice", "doctor"]
 
@@ -114,13 +112,15 @@ class _Latencies:
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         if event.kind == "attempt":
             self.seconds.append(event.seconds)
 
 
 async def _examine(common: Common, find_quota: float) -> AsyncIterator[tuple[_Finding, int]]:
     """Give one finding after another, with the exit code it means; a failure ends them."""
+    import asyncio
+
     latencies = _Latencies()
     try:
         client = common.connection.client(latencies)
@@ -149,7 +149,7 @@ def _unusable(error: ConfigError | Failure) -> _Finding:
     return _Finding("settings", "fail", found, fix or "correct it")
 
 
-async def _read(chat: Client) -> NcloudChatError | None:
+async def _read(chat: "Client") -> NcloudChatError | None:
     """Read a little, several times; the first call also connects."""
     try:
         for _ in range(_CALLS):
@@ -171,6 +171,8 @@ def _server(error: NcloudChatError | None) -> _Finding:
 
 
 def _reading(latencies: _Latencies) -> _Finding:
+    import statistics
+
     first, *others = latencies.seconds
     usual = statistics.median(others)
     found = f"{usual * 1000:,.0f} ms a call, the first {first * 1000:,.0f} ms"
@@ -179,7 +181,7 @@ def _reading(latencies: _Latencies) -> _Finding:
     return _Finding("reading", "ok", found)
 
 
-async def _writing(chat: Client) -> _Finding:
+async def _writing(chat: "Client") -> _Finding:
     """Withdraw a member that does not exist: it changes nothing and shows the right to write."""
     try:
         await chat.members.delete(f"doctor-{uuid4().hex}")
@@ -193,8 +195,10 @@ async def _writing(chat: Client) -> _Finding:
     return _Finding("writing", "ok", "the key may write")
 
 
-async def _quota(chat: Client, seconds: float) -> _Finding:
+async def _quota(chat: "Client", seconds: float) -> _Finding:
     """Read as fast as the client finds out it may, and tell what that was."""
+    import asyncio
+
     if not seconds:
         throttles = chat.stats.throttles
         if throttles:
@@ -224,6 +228,9 @@ async def _quota(chat: Client, seconds: float) -> _Finding:
 
 def _clock(base_url: str) -> _Finding:
     """Compare the own clock with the server's, as any answer dates itself; without the key."""
+    import http.client
+    from email.utils import parsedate_to_datetime
+
     parts = urlsplit(base_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:

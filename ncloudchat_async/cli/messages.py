@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_items, text_of
@@ -26,6 +25,9 @@ from ncloudchat_async.cli.work import (
     one,
 )
 from ncloudchat_async.models import Message
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
 
 __all__ = ["app"]
 
@@ -179,7 +181,7 @@ def latest(
         common: Where to, and how results are written.
     """
 
-    async def newest(chat: Client, channel_id: str) -> Sequence[Message]:
+    async def newest(chat: "Client", channel_id: str) -> Sequence[Message]:
         async with chat.messages.latest([channel_id], n=number) as results:
             async for result in results:
                 if result.error is not None:

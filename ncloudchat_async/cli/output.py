@@ -200,7 +200,7 @@ def _with_parents(names: Iterable[str]) -> Sequence[str]:
 
 
 def _no_field(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - after a slip only
+    from difflib import get_close_matches  # after a slip only
 
     close = get_close_matches(name, known, 1, 0.5)
     hint = f"did you mean {close[0]}? " if close else ""
@@ -255,7 +255,7 @@ class _Json:
 class _Csv:
     def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
         # Loaded when it is needed: with it comes SQLite.
-        from ncloudchat_async.transfer.convert import guarded  # noqa: PLC0415
+        from ncloudchat_async.transfer.convert import guarded
 
         self._guarded = guarded
         self._writer = csv.writer(stream, lineterminator="\n")
@@ -329,10 +329,10 @@ def cell_text(value: object) -> str:
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO) -> None:
     """Print a table for people; whatever the texts hold, a terminal does not obey it."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD  # slow to import, and only now needed
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:

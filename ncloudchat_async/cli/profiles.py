@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 from cyclopts import App
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.streams import stdin
@@ -112,7 +111,7 @@ def _load() -> _Profiles:
 def _store(kept: _Profiles) -> None:
     """Put a new file in the place of the old one; a reader sees one or the other, whole."""
     # Loaded when it is needed: with it comes SQLite.
-    from ncloudchat_async.transfer.private import write_private  # noqa: PLC0415
+    from ncloudchat_async.transfer.private import write_private
 
     path = profiles_path()
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -141,6 +140,8 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
             NCLOUDCHAT_PROJECT_ID.
         base_url: Where the platform is, if not at the documented address.
     """
+    from ncloudchat_async.client import Client
+
     project_id = _asked_project() if project_id is None else project_id
     key = getpass.getpass("API key: ") if stdin().isatty() else stdin().readline()
     profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)

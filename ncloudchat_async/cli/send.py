@@ -5,15 +5,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cyclopts import Group, Parameter, validators
 
-from ncloudchat_async import Client, Delivery, Job, Outcome
-from ncloudchat_async.bulk import Mode, Report
 from ncloudchat_async.cli.channels import CHANNEL_IDS
-from ncloudchat_async.cli.connect import DryClient, PlannedError
 from ncloudchat_async.cli.exits import (
     DONE,
     FAILED,
@@ -25,7 +22,7 @@ from ncloudchat_async.cli.exits import (
     is_hopeless,
 )
 from ncloudchat_async.cli.inputs import STDIN, Record, open_text, read_records, text_of
-from ncloudchat_async.cli.options import Count, Flag, Source
+from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.output import Rows
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
@@ -40,7 +37,9 @@ from ncloudchat_async.errors import (
     JournalMismatchError,
     NcloudChatError,
 )
-from ncloudchat_async.journal import Binding, JournalView
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client, Delivery, Job, Outcome, Report
 
 __all__ = ["HANDLING", "Handling", "deliver", "forecast", "send"]
 
@@ -137,12 +136,14 @@ def send(
     return deliver(_deliveries(source, made), handling, common, journal=journal, total=total)
 
 
-def _deliveries(source: Path, template: Template | None) -> Iterator[Delivery]:
+def _deliveries(source: Path, template: Template | None) -> "Iterator[Delivery]":
     for number, record in enumerate(read_records(source), 1):
         yield _delivery(record, template, number)
 
 
-def _delivery(record: Record, template: Template | None, number: int) -> Delivery:
+def _delivery(record: Record, template: Template | None, number: int) -> "Delivery":
+    from ncloudchat_async.bulk import Delivery
+
     channel_id = text_of(record, CHANNEL_IDS)
     ref = record.cells.get("ref")
     ref = str(number) if ref is None or ref == "" else str(ref)
@@ -154,8 +155,10 @@ def _delivery(record: Record, template: Template | None, number: int) -> Deliver
         raise Failure(f"{record.where}: no {error.args[0]} for the template", USAGE) from None
 
 
-def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
+def forecast(deliveries: "Iterable[Delivery]", common: Common) -> int:
     """Check every delivery, count, and show what would be sent."""
+    from ncloudchat_async.cli.dry import DryClient, PlannedError
+
     common.output.asked(_Line)
     dry, samples, count, problems = DryClient(), list[Mapping[str, object]](), 0, 0
     for delivery in deliveries:
@@ -180,7 +183,7 @@ def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
 
 
 def deliver(
-    deliveries: Iterator[Delivery] | None,
+    deliveries: "Iterator[Delivery] | None",
     handling: Handling,
     common: Common,
     *,
@@ -226,8 +229,10 @@ def deliver(
     return run_async(run)
 
 
-def _refusal(journal: Path | None, error: JournalError, chat: Client) -> Failure:
+def _refusal(journal: Path | None, error: JournalError, chat: "Client") -> Failure:
     """Say which journal is meant, what differs, and what to do."""
+    from ncloudchat_async.journal import Binding, JournalView
+
     text = f"{journal}: {error}"
     if isinstance(error, JournalLockedError):
         where = shlex.quote(str(journal))
@@ -248,7 +253,7 @@ def _refusal(journal: Path | None, error: JournalError, chat: Client) -> Failure
 class _Sending:
     """A job under way, as a person at a terminal sees it."""
 
-    def __init__(self, chat: Client, job: Job, rows: Rows, interrupts: Interrupts) -> None:
+    def __init__(self, chat: "Client", job: "Job", rows: Rows, interrupts: Interrupts) -> None:
         self._chat = chat
         self._job = job
         self._rows = rows
@@ -267,6 +272,8 @@ class _Sending:
         return self._code()
 
     async def _work(self, total: int | None, journal: Path | None, progress: Progress) -> None:
+        from ncloudchat_async.journal import JournalView
+
         async with self._job as job:
             self._interrupts.on_first(job.stop)
             async for outcome in job:
@@ -280,7 +287,7 @@ class _Sending:
                 untouched = outcome.status == "skipped" and outcome.message_id is None
                 progress.advance(0 if untouched else 1, note=self._note())
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: "Outcome") -> None:
         error = outcome.error
         if error is not None and is_hopeless(error):
             self._fatal = error
@@ -313,13 +320,15 @@ class _Sending:
 
 
 def _conclude(
-    report: Report,
+    report: "Report",
     interrupts: Interrupts,
     handling: Handling,
     common: Common,
     journal: Path | None,
 ) -> None:
     """Say on stderr how it ended and what to do next."""
+    from ncloudchat_async.journal import JournalView
+
     say = sys.stderr.write
     say(
         f"sent {report.sent:,}, failed {report.failed:,}, unknown {report.unknown:,}, "
