@@ -13,8 +13,7 @@ from cyclopts import Parameter, validators
 
 from ncloudchat_async.cli.again import command_line, say_again
 from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure, code_of
-from ncloudchat_async.cli.friends import pair_of
-from ncloudchat_async.cli.inputs import read_items
+from ncloudchat_async.cli.friend_lines import FriendLines
 from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
@@ -154,10 +153,11 @@ def import_(
         import_project,
     )
 
+    lines = FriendLines(friends)
     wishes: _Wishes = {
         "template": template,
         "existing": existing,
-        "friends": () if friends is None else list(read_items(friends, pair_of)),
+        "friends": lines.pairs,
         "check_ids": not any_id,
         "max_length": max_length,
         "partial_archive": partial_archive,
@@ -169,6 +169,7 @@ def import_(
         async with common.connection.client() as chat:
             if change.dry_run:
                 forecast = await forecast_import(chat, archive, **wishes)
+                lines.name_in(forecast.problems, forecast.add_problem)
                 with opened as rows:
                     rows.write(forecast)
                 return FAILED if forecast.problem_count else DONE
@@ -185,6 +186,7 @@ def import_(
                     on_progress=_shown(progress),
                     on_doubt=_say_doubt,
                 )
+        lines.name_in(report.failures, report.add_failure)
         with opened as rows:
             rows.write(report)
         if interrupts.code is not None:
