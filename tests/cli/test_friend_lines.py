@@ -14,6 +14,7 @@ kim-1,ghost
 ,lee-1
 lee-1,lee-1
 lee-1,""
+lee-1,..
 """
 JSON = """{"user_id":"kim-1","friend_id":"lee-1"}
 
@@ -21,6 +22,7 @@ JSON = """{"user_id":"kim-1","friend_id":"lee-1"}
 {"user_id":null,"friend_id":"lee-1"}
 {"user_id":"lee-1","friend_id":"lee-1"}
 {"user_id":"lee-1","friend_id":""}
+{"user_id":"lee-1","friend_id":".."}
 """
 
 
@@ -46,6 +48,7 @@ def test_a_bad_pair_is_named_by_its_line(
         f"{name}, line {first + 1}": "no user_id",
         f"{name}, line {first + 2}": "asks itself for friendship",
         f"{name}, line {first + 3}": "no friend_id",
+        f"{name}, line {first + 4}": "friend_id must not be empty, '.' or '..'",
     }
     for done, field in ((forecast, "problems"), (cli(*words), "failures")):
         (row,) = done.rows
@@ -54,7 +57,7 @@ def test_a_bad_pair_is_named_by_its_line(
         assert isinstance(named, list)
         assert {one["id"]: one["reason"] for one in named} == expected
         assert {one["noun"] for one in named} == {"friends"}
-    assert (forecast.rows[0]["friends"], forecast.rows[0]["problem_count"]) == (1, 4)
+    assert (forecast.rows[0]["friends"], forecast.rows[0]["problem_count"]) == (1, 5)
     assert other.stats.rows["friendships"] == 1
 
 
