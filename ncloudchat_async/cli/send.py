@@ -283,9 +283,10 @@ class _Sending:
                         total = view.status().total
                     progress.stage("messages", total)
                 self._take(outcome)
+                skipped = outcome.status == "skipped"
                 # What a stopped job did not touch is no progress.
-                untouched = outcome.status == "skipped" and outcome.message_id is None
-                progress.advance(0 if untouched else 1, note=self._note())
+                untouched = skipped and outcome.message_id is None
+                progress.advance(0 if untouched else 1, note=self._note(), earlier=skipped)
 
     def _take(self, outcome: "Outcome") -> None:
         error = outcome.error

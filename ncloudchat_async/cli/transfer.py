@@ -260,8 +260,13 @@ async def _side(name: str | None, common: Common) -> "AsyncIterator[Client | Pat
 
 def _shown(progress: Progress, labels: Mapping[str, str] = MappingProxyType({})) -> "OnProgress":
     """Show what the library tells of its progress, its stages under the labels given."""
+    rows = 0
 
     def show(reached: "Reached") -> None:
+        nonlocal rows
+        if reached.rows < rows:
+            progress.end()  # that was the other project
+        rows = reached.rows
         label = labels.get(reached.stage, reached.stage)
         progress.reach(label, reached.done, reached.total, f"{reached.rows:,} rows")
 
