@@ -58,9 +58,11 @@ def api(
                 answer = await chat.send(request)
             except PlannedError as planned:
                 answer = planned.row
-        with common.output.open() as rows:
-            for item in answer if isinstance(answer, list) else [answer]:
-                rows.write(item if isinstance(item, dict) else {"value": item})
+        items = answer if isinstance(answer, list) else [answer]
+        found = [item if isinstance(item, dict) else {"value": item} for item in items]
+        with common.output.open(rows=found) as rows:
+            for row in found:
+                rows.write(row)
         return DONE
 
     return run_async(run)
@@ -73,6 +75,8 @@ def _request(
 
     if not path.startswith("/") or {".", ".."} & set(path.split("/")):
         raise Failure("the path begins with / and has no . or .. in it", USAGE)
+    if "?" in path:
+        raise Failure("parameters go into --query name=value; in a path, ? is %3F", USAGE)
     words = [word.partition("=") for word in query]
     if any(not equals for _, equals, _ in words):
         raise Failure("--query takes name=value", USAGE)

@@ -196,6 +196,12 @@ def convert(
     from ncloudchat_async.transfer import ConvertReport
     from ncloudchat_async.transfer import convert as write_table
 
+    if table is None and (output.fields is not None or output.output != "jsonl"):
+        raise Failure(
+            "--output and --fields are for the count, which comes when the table goes to a file: "
+            "--format gives the form of the table, and name a file for it",
+            USAGE,
+        )
     suffix = "" if table is None else table.suffix.lower()
     form = format or _SUFFIXES.get(suffix, "jsonl")
     if table is None and sys.stdout.isatty():

@@ -194,6 +194,8 @@ def update(
         return each(patch, read_items(source, parse), CHANNELS, common, change=change)
     if channel_id is None:
         raise Failure("name a channel, or a file with --from", USAGE)
+    if name is None and not features.said():
+        raise Failure("say what to change, such as --name or --no-push", USAGE)
     return one(
         lambda chat: chat.channels.update(channel_id, name=given(name), **features.said()),
         CHANNELS,

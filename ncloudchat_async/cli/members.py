@@ -167,6 +167,8 @@ def update(
     if source is None:
         if user_id is None:
             raise Failure("name a member, or a file with --from", USAGE)
+        if name is None and picture is None and custom_field is None:
+            raise Failure("say what to change: --name, --picture or --custom-field", USAGE)
         return one(
             lambda chat: chat.members.update(
                 user_id,

@@ -65,7 +65,13 @@ class Output:
     output: Annotated[Form, Parameter(name=("--output", "-o"))] = "jsonl"
     fields: str | None = None
 
-    def open(self, kind: type | None = None, *, brief: Sequence[str] = ()) -> "Rows":
+    def open(
+        self,
+        kind: type | None = None,
+        *,
+        brief: Sequence[str] = (),
+        rows: Iterable[Row] = (),
+    ) -> "Rows":
         """Begin the output of a command.
 
         Args:
@@ -73,15 +79,18 @@ class Output:
                 None: the first row tells, and any field may be asked for.
             brief: Columns of a table when the user named none. Without them a single row is
                 a report, and its table has a line for each field.
+            rows: What will be written where nobody knows the kind, so that every field of every
+                row has its column; without it the first row has the say.
 
         Raises:
             Failure: The user asked for a field that these rows do not have.
         """
         asked = self.asked(kind)
+        every = list(dict.fromkeys(name for row in rows for name in flat(row)))
         if self.output == "table":
-            return Rows(_Table(sys.stdout, asked or brief, report=not brief), asked)
+            return Rows(_Table(sys.stdout, asked or brief or every, report=not brief), asked)
         if self.output == "csv":
-            names = columns(kind) if kind is not None and not asked else asked
+            names = columns(kind) if kind is not None and not asked else asked or every
             return Rows(_Csv(sys.stdout, names), asked)
         return Rows(_Json(sys.stdout) if self.output == "json" else _JsonLines(sys.stdout), asked)
 
@@ -203,8 +212,8 @@ def _no_field(name: str, known: Sequence[str]) -> str:
     from difflib import get_close_matches  # after a slip only
 
     close = get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"--fields: there is no {name}; {hint}There are {', '.join(known)}"
+    there_are = f"did you mean {close[0]}? There are" if close else "there are"
+    return f"--fields: there is no {name}; {there_are} {', '.join(known)}"
 
 
 def _struct_in(kind: Any) -> type | None:

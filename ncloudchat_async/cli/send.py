@@ -191,6 +191,8 @@ def deliver(
     total: int | None,
 ) -> int:
     """Run a job and say what came of it; None for deliveries goes on with the journal."""
+    if journal is not None and (journal.is_symlink() or journal.exists() > journal.is_file()):
+        raise Failure(f"{journal} is not a plain file", USAGE)
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
