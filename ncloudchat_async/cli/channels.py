@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, Record, read_ids, read_items, text_of
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, Record, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag, Words
 from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
 from ncloudchat_async.cli.work import (
@@ -34,13 +34,11 @@ from ncloudchat_async.models import Channel
 if TYPE_CHECKING:
     from ncloudchat_async import Client
 
-__all__ = ["CHANNEL_IDS", "app"]
+__all__ = ["app"]
 
 app: Final = App(name="channels", help="Rooms that members subscribe to.")
 
 CHANNELS: Final = Noun(Channel, "channels", ("id", "name", "type", "disabled", "created_at"))
-CHANNEL_IDS: Final = ("channel_id", "id")
-"""Columns that may hold a channel's id."""
 
 
 @app.command(name="list")

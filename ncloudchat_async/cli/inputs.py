@@ -15,6 +15,7 @@ from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.streams import stdin
 
 __all__ = [
+    "CHANNEL_IDS",
     "STDIN",
     "From",
     "Record",
@@ -30,6 +31,8 @@ __all__ = [
 Item = TypeVar("Item")
 
 STDIN: Final = Path("-")
+CHANNEL_IDS: Final = ("channel_id", "id")
+"""Columns that may hold a channel's id."""
 From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
 """The option of bulk forms."""
 _Form = Literal["csv", "jsonl", "lines"]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_items, text_of
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, open_text, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Source
 from ncloudchat_async.cli.work import (
     CHANGE,

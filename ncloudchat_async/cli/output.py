@@ -27,7 +27,6 @@ from cyclopts import Group, Parameter
 
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.text import UNSAFE, printable
-from ncloudchat_async.models import Message
 
 __all__ = [
     "OUTPUT",
@@ -152,6 +151,8 @@ class Rows:
 
 def row_of(value: object) -> dict[str, object]:
     """Turn a struct into names and values as Python has them, nested structs too."""
+    from ncloudchat_async.models import Message
+
     assert isinstance(value, msgspec.Struct)
     row = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Message):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from cyclopts import Group, Parameter, validators
 
-from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.exits import (
     DONE,
     FAILED,
@@ -21,7 +20,7 @@ from ncloudchat_async.cli.exits import (
     drop_stdout,
     is_hopeless,
 )
-from ncloudchat_async.cli.inputs import STDIN, Record, open_text, read_records, text_of
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, STDIN, Record, open_text, read_records, text_of
 from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.output import Rows
 from ncloudchat_async.cli.progress import Progress
