@@ -14,7 +14,7 @@ def test_a_small_quota_is_found_in_time(cli: Cli, ncloudchat_emulator: EmulatorT
     assert (done.code, done.rows[-1]["check"]) == (0, "quota")
     passed = float(str(done.rows[-1]["found"]).split()[0])
     # 64 calls at once would have taken 8 s, and made it 30.
-    assert 2 <= passed <= 12
+    assert 0 < passed <= 12
     assert time.monotonic() - begun < 9
 
 
