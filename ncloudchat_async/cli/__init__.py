@@ -1,6 +1,5 @@
 """The `ncloudchat` command; here only how it starts, and what it says without its extra."""
 
-import io
 import sys
 
 __all__ = ["main"]
@@ -8,13 +7,11 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command that `sys.argv` asks for, and end the process with its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # JSON is UTF-8 whatever the locale; a terminal says itself what it can show.
-            encoding = None if stream.isatty() else "utf-8"
-            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     try:
-        from ncloudchat_async.cli.app import run  # noqa: PLC0415 - the extra may be missing
+        from ncloudchat_async.cli.streams import prepare  # not when imported
+
+        prepare()
+        from ncloudchat_async.cli.app import run  # the extra may be missing
 
         code = run(sys.argv[1:])
     except ModuleNotFoundError as error:

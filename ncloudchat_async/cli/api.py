@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
 
-from ncloudchat_async import Client, Endpoint
-from ncloudchat_async.cli.connect import DryClient, PlannedError
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.inputs import open_text
 from ncloudchat_async.cli.options import Source, Words
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.work import CHANGE, COMMON, IN_DOUBT, Change, Common
-from ncloudchat_async.wire.endpoint import Request
+
+if TYPE_CHECKING:
+    from ncloudchat_async.wire.endpoint import Request
 
 __all__ = ["api"]
 
@@ -49,24 +49,34 @@ def api(
     request = _request(method, path, query, body_from)
 
     async def run(interrupts: Interrupts) -> int:
-        client: Client = DryClient() if change.dry_run else common.connection.client()
+        from ncloudchat_async.cli.dry import DryClient, PlannedError
+
+        client = DryClient() if change.dry_run else common.connection.client()
         async with client as chat:
             interrupts.left_behind = "" if method == "GET" else IN_DOUBT
             try:
                 answer = await chat.send(request)
             except PlannedError as planned:
                 answer = planned.row
-        with common.output.open() as rows:
-            for item in answer if isinstance(answer, list) else [answer]:
-                rows.write(item if isinstance(item, dict) else {"value": item})
+        items = answer if isinstance(answer, list) else [answer]
+        found = [item if isinstance(item, dict) else {"value": item} for item in items]
+        with common.output.open(rows=found) as rows:
+            for row in found:
+                rows.write(row)
         return DONE
 
     return run_async(run)
 
 
-def _request(method: str, path: str, query: Sequence[str], body_from: Path | None) -> Request[Any]:
+def _request(
+    method: str, path: str, query: Sequence[str], body_from: Path | None
+) -> "Request[Any]":
+    from ncloudchat_async.wire.endpoint import Endpoint, Request
+
     if not path.startswith("/") or {".", ".."} & set(path.split("/")):
         raise Failure("the path begins with / and has no . or .. in it", USAGE)
+    if "?" in path:
+        raise Failure("parameters go into --query name=value; in a path, ? is %3F", USAGE)
     words = [word.partition("=") for word in query]
     if any(not equals for _, equals, _ in words):
         raise Failure("--query takes name=value", USAGE)

@@ -97,8 +97,9 @@ def run(argv: Sequence[str]) -> int:
         return _complain(*_verdict(error))
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
-    except BrokenPipeError:
-        # The reader has seen enough, and said so: the one end without a word.
+    except (BrokenPipeError, SystemExit):
+        # The reader has seen enough, and said so: the one end without a word. The printer of
+        # the help makes a SystemExit of it; nothing else here does.
         drop_stdout()
         return 141
     except OSError as error:

@@ -5,38 +5,26 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure
-from ncloudchat_async.cli.options import Amount, Flag
+from ncloudchat_async.cli.options import Amount, Flag, TableForm, TableNoun
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.transfer import aware
 from ncloudchat_async.cli.work import COMMON, Common
-from ncloudchat_async.transfer import (
-    ConvertReport,
-    Format,
-    FoundFile,
-    FoundMessage,
-    LiveFiles,
-    ProjectStats,
-    TableNoun,
-    archive_stats,
-    live_files,
-    live_stats,
-)
-from ncloudchat_async.transfer import convert as write_table
-from ncloudchat_async.transfer import files as find_files
-from ncloudchat_async.transfer import search as find_messages
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
+    from ncloudchat_async.transfer import LiveFiles
 
 __all__ = ["convert", "files", "search", "stats"]
 
-_SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_SUFFIXES: Final[dict[str, TableForm]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _MESSAGES: Final = ("channel_name", "sender_name", "sent_at", "content")
 _Days = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=36_525))]
 _FILES: Final = ("channel_name", "sender_name", "sent_at", "name", "size")
@@ -76,6 +64,9 @@ def search(
         limit: Rows to stop after.
         output: How results are written.
     """
+    from ncloudchat_async.transfer import FoundMessage
+    from ncloudchat_async.transfer import search as find_messages
+
     found = find_messages(
         archive,
         text=text,
@@ -123,9 +114,12 @@ def files(
         limit: Rows to stop after.
         common: Where to, and how results are written.
     """
+    from ncloudchat_async.transfer import FoundFile, live_files
+    from ncloudchat_async.transfer import files as find_files
+
     if archive is None:
 
-        def find(chat: Client) -> LiveFiles:
+        def find(chat: "Client") -> "LiveFiles":
             return live_files(
                 chat,
                 sender=sender,
@@ -151,9 +145,11 @@ def files(
 
 
 async def _find_live(
-    find: Callable[[Client], LiveFiles], common: Common, interrupts: Interrupts
+    find: "Callable[[Client], LiveFiles]", common: Common, interrupts: Interrupts
 ) -> int:
     """Write attachments as they are found, then name the channels that could not be read."""
+    from ncloudchat_async.transfer import FoundFile
+
     interrupts.expire_after(common.connection.deadline)
     async with common.connection.client() as chat:
         found = find(chat)
@@ -171,7 +167,7 @@ def convert(
     table: Path | None = None,
     *,
     noun: TableNoun = "messages",
-    format: Format | None = None,  # noqa: A002 - the word of the option
+    format: TableForm | None = None,  # noqa: A002 - the word of the option
     raw: Flag = False,
     bom: Flag = False,
     deleted: bool = True,
@@ -197,6 +193,15 @@ def convert(
         deleted: With rows that an export no longer found.
         output: How the count of rows is written, when the table goes to a file.
     """
+    from ncloudchat_async.transfer import ConvertReport
+    from ncloudchat_async.transfer import convert as write_table
+
+    if table is None and (output.fields is not None or output.output != "jsonl"):
+        raise Failure(
+            "--output and --fields are for the count, which comes when the table goes to a file: "
+            "--format gives the form of the table, and name a file for it",
+            USAGE,
+        )
     suffix = "" if table is None else table.suffix.lower()
     form = format or _SUFFIXES.get(suffix, "jsonl")
     if table is None and sys.stdout.isatty():
@@ -236,6 +241,8 @@ def stats(
             archive, or 7.
         common: Where to, and how results are written.
     """
+    from ncloudchat_async.transfer import ProjectStats, archive_stats, live_stats
+
     opened = common.output.open(ProjectStats)
     if archive is not None:
         with opened as rows:

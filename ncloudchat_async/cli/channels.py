@@ -1,16 +1,16 @@
 """Commands on channels: the rooms that members subscribe to."""
 
+import contextlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, Record, read_ids, read_items, text_of
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, Record, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag, Words
 from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
 from ncloudchat_async.cli.work import (
@@ -31,13 +31,14 @@ from ncloudchat_async.cli.work import (
 )
 from ncloudchat_async.models import Channel
 
-__all__ = ["CHANNEL_IDS", "app"]
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
+
+__all__ = ["app"]
 
 app: Final = App(name="channels", help="Rooms that members subscribe to.")
 
 CHANNELS: Final = Noun(Channel, "channels", ("id", "name", "type", "disabled", "created_at"))
-CHANNEL_IDS: Final = ("channel_id", "id")
-"""Columns that may hold a channel's id."""
 
 
 @app.command(name="list")
@@ -147,7 +148,7 @@ def create(
     def parse(record: Record) -> dict[str, Any]:
         return {**_said(record), "name": text_of(record, ("name",))}
 
-    def add(chat: Client, said: Mapping[str, Any]) -> Awaitable[Channel]:
+    def add(chat: "Client", said: Mapping[str, Any]) -> Awaitable[Channel]:
         return chat.channels.create(**said)
 
     if source is not None:
@@ -184,13 +185,15 @@ def update(
     def parse(record: Record) -> tuple[str, dict[str, Any]]:
         return text_of(record, CHANNEL_IDS), _said(record)
 
-    def patch(chat: Client, said: tuple[str, dict[str, Any]]) -> Awaitable[Channel]:
+    def patch(chat: "Client", said: tuple[str, dict[str, Any]]) -> Awaitable[Channel]:
         return chat.channels.update(said[0], **said[1])
 
     if source is not None:
         return each(patch, read_items(source, parse), CHANNELS, common, change=change)
     if channel_id is None:
         raise Failure("name a channel, or a file with --from", USAGE)
+    if name is None and not features.said():
+        raise Failure("say what to change, such as --name or --no-push", USAGE)
     return one(
         lambda chat: chat.channels.update(channel_id, name=given(name), **features.said()),
         CHANNELS,
@@ -274,12 +277,26 @@ def _said(record: Record) -> dict[str, Any]:
     Raises:
         Failure: A cell cannot be what its column is.
     """
-    cells = {name: value for name, value in record.cells.items() if value not in {None, ""}}
-    if isinstance(members := cells.get("members"), str):
-        cells["members"] = members.split(";")
+    cells = {n: value for n, value in record.cells.items() if value is not None and value != ""}
+    members, image = _listed(cells.get("members")), cells.get("image_url")
+    if isinstance(members, list):
+        cells["members"] = [member for member in members if member is not None]
+    if isinstance(image, list) and image:
+        # The platform documents a list, and takes one.
+        cells["image_url"] = image[0]
     try:
         columns = msgspec.convert(cells, _Columns, strict=False)
     except msgspec.ValidationError as error:
         raise Failure(f"{record.where}: {error}", USAGE) from None
     every = msgspec.structs.asdict(columns)
     return {name: value for name, value in every.items() if value is not UNSET}
+
+
+def _listed(members: object) -> object:
+    """Take a text apart: a JSON array, as CSV of this program has it, or what a person wrote."""
+    if not isinstance(members, str):
+        return members
+    if members.startswith("["):
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.json.decode(members)
+    return members.split(";")

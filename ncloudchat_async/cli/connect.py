@@ -1,20 +1,19 @@
-"""Decides which project a command talks to, and with which limits; a dry run talks to none."""
+"""Decides which project a command talks to, and with which limits."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Never, Self
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from cyclopts import Group, Parameter
-from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.profiles import find_profile
-from ncloudchat_async.client import Client
-from ncloudchat_async.settings import DEFAULT_BASE_URL, Priority, Quota, Retry, Timeouts
-from ncloudchat_async.wire.endpoint import Request
-from ncloudchat_async.wire.observe import Observer
+from ncloudchat_async.settings import DEFAULT_BASE_URL, Quota, Timeouts
 
-__all__ = ["CONNECTION", "Connection", "DryClient", "PlannedError"]
+if TYPE_CHECKING:
+    from ncloudchat_async.client import Client
+    from ncloudchat_async.wire.observe import Observer
+
+__all__ = ["CONNECTION", "Connection"]
 
 _GROUP: Final = Group("Connection", sort_key=30)
 
@@ -40,7 +39,7 @@ class Connection:
     deadline: float | None = None
     allow_insecure: Flag = False
 
-    def client(self, observer: Observer | None = None) -> Client:
+    def client(self, observer: "Observer | None" = None) -> "Client":
         """Make the client, not yet open.
 
         Args:
@@ -50,6 +49,8 @@ class Connection:
             Failure: The profile cannot be used.
             ConfigError: Credentials are missing or cannot be used.
         """
+        from ncloudchat_async.client import Client
+
         profile = find_profile(self.profile)
         quota = Quota(rate=self.rate, max_in_flight=self.max_in_flight)
         # A single write in doubt at the deadline is then an unknown outcome, and no mere end.
@@ -74,38 +75,3 @@ class Connection:
 
 
 CONNECTION: Final = Connection()
-
-
-class PlannedError(Exception):
-    """Carries the request that a dry run would have sent."""
-
-    def __init__(self, request: Request[Any]) -> None:
-        super().__init__(request.endpoint.name)
-        body = None if request.body is None else msgspec.json.decode(request.body)
-        self.row: Final[dict[str, Any]] = {
-            "method": request.endpoint.method,
-            "path": request.target,
-            "body": body,
-        }
-        """The request, for people and programs to read."""
-
-
-class DryClient(Client):
-    """A client that checks everything and sends nothing: each call raises `PlannedError`."""
-
-    def __init__(self) -> None:
-        super().__init__("dry-run", "dry-run", base_url="http://127.0.0.1")
-
-    def send(self, request: Request[Any]) -> Never:
-        """Refuse to send, and say what would have been sent."""
-        raise PlannedError(request)
-
-    def with_options(
-        self,
-        *,
-        deadline_s: float | UnsetType | None = UNSET,
-        priority: Priority | UnsetType = UNSET,
-        retry: Retry | UnsetType = UNSET,
-    ) -> Self:
-        """Return itself: options make no difference."""
-        return self

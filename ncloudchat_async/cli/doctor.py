@@ -1,21 +1,18 @@
 """The command that finds out what keeps calls from succeeding, and says what to fix."""
 
-import asyncio
-import http.client
-import statistics
+import contextlib
+import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
 from cyclopts import Parameter, validators
 
-from ncloudchat_async import Client, Event
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import MORE_TIME, worded
@@ -28,10 +25,14 @@ from ncloudchat_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     ProjectNotFoundError,
+    QuotaExceededError,
     RateLimitedError,
     ResponseError,
     TransportError,
 )
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client, Event
 
 __all__ = ["advice", "doctor"]
 
@@ -39,6 +40,8 @@ _CALLS: Final = 5
 _SLOW_S: Final = 1.0
 _SKEW_S: Final = 5.0
 """Tokens and the reconciling of jobs bear a few seconds."""
+_EXACT_RATE: Final = 10.0
+"""A lower rate is shown with a tenth."""
 _WAYS: Final = {
     "cannot be resolved": "correct the host of the base URL, or see whether DNS works here",
     "cannot connect": "see whether the address is right, and whether anything runs there",
@@ -55,6 +58,7 @@ _ADVICE: Final[tuple[tuple[type[NcloudChatError], str], ...]] = (
     (DeadlineExceededError, f"see whether the network is slow, or {MORE_TIME}"),
     (TransportError, "see whether a proxy or the network cuts connections"),
     (ResponseError, "correct the base URL: what answers there is not this API"),
+    (QuotaExceededError, "wait for the quota's next period, or have it raised: it is used up"),
     (RateLimitedError, "wait, or give --rate: the project's quota is in use"),
     (NcloudChatError, "try again; if it stays, ask the platform's support"),
 )
@@ -108,13 +112,15 @@ class _Latencies:
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: "Event") -> None:
         if event.kind == "attempt":
             self.seconds.append(event.seconds)
 
 
 async def _examine(common: Common, find_quota: float) -> AsyncIterator[tuple[_Finding, int]]:
     """Give one finding after another, with the exit code it means; a failure ends them."""
+    import asyncio
+
     latencies = _Latencies()
     try:
         client = common.connection.client(latencies)
@@ -143,7 +149,7 @@ def _unusable(error: ConfigError | Failure) -> _Finding:
     return _Finding("settings", "fail", found, fix or "correct it")
 
 
-async def _read(chat: Client) -> NcloudChatError | None:
+async def _read(chat: "Client") -> NcloudChatError | None:
     """Read a little, several times; the first call also connects."""
     try:
         for _ in range(_CALLS):
@@ -165,6 +171,8 @@ def _server(error: NcloudChatError | None) -> _Finding:
 
 
 def _reading(latencies: _Latencies) -> _Finding:
+    import statistics
+
     first, *others = latencies.seconds
     usual = statistics.median(others)
     found = f"{usual * 1000:,.0f} ms a call, the first {first * 1000:,.0f} ms"
@@ -173,7 +181,7 @@ def _reading(latencies: _Latencies) -> _Finding:
     return _Finding("reading", "ok", found)
 
 
-async def _writing(chat: Client) -> _Finding:
+async def _writing(chat: "Client") -> _Finding:
     """Withdraw a member that does not exist: it changes nothing and shows the right to write."""
     try:
         await chat.members.delete(f"doctor-{uuid4().hex}")
@@ -187,29 +195,32 @@ async def _writing(chat: Client) -> _Finding:
     return _Finding("writing", "ok", "the key may write")
 
 
-async def _quota(chat: Client, seconds: float) -> _Finding:
+async def _quota(chat: "Client", seconds: float) -> _Finding:
     """Read as fast as the client finds out it may, and tell what that was."""
+    import asyncio
+
     if not seconds:
         throttles = chat.stats.throttles
         if throttles:
             fix = "other programs use the project's quota: give --rate"
             return _Finding("quota", "warn", f"{throttles} answers 429 to a few calls", fix)
         return _Finding("quota", "ok", "not exhausted; --find-quota 20 looks for its rate")
-    before, end = chat.stats.throttles, time.monotonic() + seconds
-    passed = 0
+    before, begun = chat.stats.throttles, time.monotonic()
+    steady, passed = begun + seconds / 2, 0
 
     async def read(_: int) -> None:
         await chat.channels.list(limit=1).first()
 
-    def until_then() -> Iterator[int]:
-        while time.monotonic() < end:
-            yield 0
-
-    async with chat.run_many(read, until_then()) as results:
-        async for result in results:
-            passed += result.error is None
+    # In the first half the client finds the rate. What is under way at the end is given up:
+    # with a small quota it would take many times as long as was asked for.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds), chat.run_many(read, itertools.repeat(0)) as results:
+            async for result in results:
+                passed += result.error is None and time.monotonic() >= steady
+    rate = passed / (time.monotonic() - steady)
     throttles = chat.stats.throttles - before
-    found = f"{passed / seconds:,.0f} requests/s passed, {throttles:,} answers 429"
+    shown = f"{rate:,.0f}" if rate >= _EXACT_RATE else f"{rate:,.1f}"
+    found = f"{shown} requests/s passed, {throttles:,} answers 429"
     if not throttles:
         found += ": the limit, if there is one, is above that"
     return _Finding("quota", "ok", found)
@@ -217,6 +228,9 @@ async def _quota(chat: Client, seconds: float) -> _Finding:
 
 def _clock(base_url: str) -> _Finding:
     """Compare the own clock with the server's, as any answer dates itself; without the key."""
+    import http.client
+    from email.utils import parsedate_to_datetime
+
     parts = urlsplit(base_url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:

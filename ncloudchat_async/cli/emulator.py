@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -11,7 +11,9 @@ from cyclopts import Parameter
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.options import Amount, Count, Flag, Words
 from ncloudchat_async.cli.running import Interrupts, run_async
-from ncloudchat_async.emulator import Emulator, EmulatorSettings, Fault, serve
+
+if TYPE_CHECKING:
+    from ncloudchat_async.emulator import Emulator, EmulatorSettings
 
 __all__ = ["emulator"]
 
@@ -53,6 +55,8 @@ def emulator(
         name: A further name to answer for, such as a container's; may be given several
             times.
     """
+    from ncloudchat_async.emulator import Emulator, Fault, serve
+
     try:
         twin = Emulator(
             settings=_settings(quota, set_),
@@ -83,7 +87,9 @@ def emulator(
     return run_async(run, endless=True)
 
 
-def _settings(quota: float | None, words: tuple[str, ...]) -> EmulatorSettings:
+def _settings(quota: float | None, words: tuple[str, ...]) -> "EmulatorSettings":
+    from ncloudchat_async.emulator import EmulatorSettings
+
     fields: dict[str, object] = {}
     for word in words:
         key, given, text = word.partition("=")
@@ -98,7 +104,7 @@ def _settings(quota: float | None, words: tuple[str, ...]) -> EmulatorSettings:
     return EmulatorSettings.checked(fields)
 
 
-def _announce(twin: Emulator, base_url: str) -> None:
+def _announce(twin: "Emulator", base_url: str) -> None:
     where = {"base_url": base_url, "project_id": twin.project_id}
     sys.stdout.write(msgspec.json.encode(where).decode() + "\n")
     sys.stdout.flush()

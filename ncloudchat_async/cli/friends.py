@@ -11,7 +11,7 @@ from ncloudchat_async.cli.options import Count, Source
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 
-__all__ = ["app", "pair_of"]
+__all__ = ["Pair", "app", "pair_of"]
 
 app: Final = App(name="friends", help="Friend requests and their answers.")
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -13,8 +12,10 @@ from cyclopts import Parameter
 from msgspec import UNSET, UnsetType
 
 from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.streams import stdin
 
 __all__ = [
+    "CHANNEL_IDS",
     "STDIN",
     "From",
     "Record",
@@ -30,6 +31,8 @@ __all__ = [
 Item = TypeVar("Item")
 
 STDIN: Final = Path("-")
+CHANNEL_IDS: Final = ("channel_id", "id")
+"""Columns that may hold a channel's id."""
 From = Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)]
 """The option of bulk forms."""
 _Form = Literal["csv", "jsonl", "lines"]
@@ -134,7 +137,7 @@ def open_text(source: Path) -> TextIO:
         Failure: It cannot be opened.
     """
     if source == STDIN:
-        return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+        return io.TextIOWrapper(stdin().buffer, encoding="utf-8-sig", newline="")
     try:
         return source.open(encoding="utf-8-sig", newline="")
     except OSError as error:

@@ -6,20 +6,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from cyclopts import App
 
-from ncloudchat_async import Delivery
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.options import Amount
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.send import HANDLING, Handling, deliver, forecast
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import JournalError
-from ncloudchat_async.journal import JournalView, State
-from ncloudchat_async.journal.writer import PASSING
+
+if TYPE_CHECKING:
+    from ncloudchat_async.bulk import Delivery
+    from ncloudchat_async.journal import JournalView, State
 
 __all__ = ["app"]
 
@@ -164,12 +165,14 @@ def _entries(
 
 
 @contextmanager
-def _opened(journal: Path) -> Iterator[JournalView]:
+def _opened(journal: Path) -> "Iterator[JournalView]":
     """Open a journal for reading, and name it in what is wrong with it.
 
     Raises:
         Failure: There is no such file, it is no journal, or it cannot be read.
     """
+    from ncloudchat_async.journal import JournalView
+
     if not journal.is_file():
         raise Failure(f"there is no journal at {journal}", USAGE)
     try:
@@ -179,8 +182,11 @@ def _opened(journal: Path) -> Iterator[JournalView]:
         raise Failure(f"{journal}: {error}", code_of(error)) from error
 
 
-def _left(view: JournalView) -> Iterator[Delivery]:
+def _left(view: "JournalView") -> "Iterator[Delivery]":
     """Give what a resumed job looks for or sends; what was refused for good is neither."""
+    from ncloudchat_async.bulk import Delivery
+    from ncloudchat_async.journal.writer import PASSING
+
     states: tuple[State, ...] = ("planned", "sending", "unknown", "failed")
     for entry in chain.from_iterable(map(view.entries, states)):
         if entry.state != "failed" or type(entry.error).__name__ in PASSING:

@@ -1,12 +1,11 @@
 """Commands on members: the users of a project."""
 
 from collections.abc import Awaitable
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cyclopts import App
 from msgspec import UNSET
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Flag
@@ -27,6 +26,9 @@ from ncloudchat_async.cli.work import (
     one,
 )
 from ncloudchat_async.models import Member
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
 
 __all__ = ["USER_IDS", "app"]
 
@@ -131,7 +133,7 @@ def register(
     def parse(record: Record) -> _Said:
         return text_of(record, USER_IDS), {**_said(record), "name": text_of(record, ("name",))}
 
-    def add(chat: Client, said: _Said) -> Awaitable[Member]:
+    def add(chat: "Client", said: _Said) -> Awaitable[Member]:
         return chat.members.register(said[0], **said[1], check_rule=not any_id)
 
     return each(add, read_items(source, parse), MEMBERS, common, change=change)
@@ -165,6 +167,8 @@ def update(
     if source is None:
         if user_id is None:
             raise Failure("name a member, or a file with --from", USAGE)
+        if name is None and picture is None and custom_field is None:
+            raise Failure("say what to change: --name, --picture or --custom-field", USAGE)
         return one(
             lambda chat: chat.members.update(
                 user_id,
@@ -181,7 +185,7 @@ def update(
     def parse(record: Record) -> _Said:
         return text_of(record, USER_IDS), _said(record)
 
-    def patch(chat: Client, said: _Said) -> Awaitable[Member]:
+    def patch(chat: "Client", said: _Said) -> Awaitable[Member]:
         return chat.members.update(said[0], **said[1])
 
     return each(patch, read_items(source, parse), MEMBERS, common, change=change)

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async import Client
-from ncloudchat_async.cli.channels import CHANNEL_IDS
 from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, open_text, read_ids, read_items, text_of
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, open_text, read_ids, read_items, text_of
 from ncloudchat_async.cli.options import Source
 from ncloudchat_async.cli.work import (
     CHANGE,
@@ -26,6 +24,9 @@ from ncloudchat_async.cli.work import (
     one,
 )
 from ncloudchat_async.models import Message
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
 
 __all__ = ["app"]
 
@@ -179,7 +180,7 @@ def latest(
         common: Where to, and how results are written.
     """
 
-    async def newest(chat: Client, channel_id: str) -> Sequence[Message]:
+    async def newest(chat: "Client", channel_id: str) -> Sequence[Message]:
         async with chat.messages.latest([channel_id], n=number) as results:
             async for result in results:
                 if result.error is not None:

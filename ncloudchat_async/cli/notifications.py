@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from cyclopts import App
 
+from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, open_text, read_ids
 from ncloudchat_async.cli.members import USER_IDS
 from ncloudchat_async.cli.options import Source
@@ -88,6 +89,8 @@ def set_(
         with open_text(token_from) as stream:
             said["token"] = stream.read().strip()
     settings = {name: value for name, value in said.items() if value is not None}
+    if not settings:
+        raise Failure("say what to change, such as --no-night or --timezone", USAGE)
     return each(
         lambda chat, one: chat.members.set_notification(one, **settings),
         read_ids(user_ids, source, USER_IDS),

@@ -27,7 +27,6 @@ from cyclopts import Group, Parameter
 
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.text import UNSAFE, printable
-from ncloudchat_async.models import Message
 
 __all__ = [
     "OUTPUT",
@@ -65,7 +64,13 @@ class Output:
     output: Annotated[Form, Parameter(name=("--output", "-o"))] = "jsonl"
     fields: str | None = None
 
-    def open(self, kind: type | None = None, *, brief: Sequence[str] = ()) -> "Rows":
+    def open(
+        self,
+        kind: type | None = None,
+        *,
+        brief: Sequence[str] = (),
+        rows: Iterable[Row] = (),
+    ) -> "Rows":
         """Begin the output of a command.
 
         Args:
@@ -73,15 +78,18 @@ class Output:
                 None: the first row tells, and any field may be asked for.
             brief: Columns of a table when the user named none. Without them a single row is
                 a report, and its table has a line for each field.
+            rows: What will be written where nobody knows the kind, so that every field of every
+                row has its column; without it the first row has the say.
 
         Raises:
             Failure: The user asked for a field that these rows do not have.
         """
         asked = self.asked(kind)
+        every = list(dict.fromkeys(name for row in rows for name in flat(row)))
         if self.output == "table":
-            return Rows(_Table(sys.stdout, asked or brief, report=not brief), asked)
+            return Rows(_Table(sys.stdout, asked or brief or every, report=not brief), asked)
         if self.output == "csv":
-            names = columns(kind) if kind is not None and not asked else asked
+            names = columns(kind) if kind is not None and not asked else asked or every
             return Rows(_Csv(sys.stdout, names), asked)
         return Rows(_Json(sys.stdout) if self.output == "json" else _JsonLines(sys.stdout), asked)
 
@@ -143,6 +151,8 @@ class Rows:
 
 def row_of(value: object) -> dict[str, object]:
     """Turn a struct into names and values as Python has them, nested structs too."""
+    from ncloudchat_async.models import Message
+
     assert isinstance(value, msgspec.Struct)
     row = {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Message):
@@ -200,11 +210,11 @@ def _with_parents(names: Iterable[str]) -> Sequence[str]:
 
 
 def _no_field(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - after a slip only
+    from difflib import get_close_matches  # after a slip only
 
     close = get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"--fields: there is no {name}; {hint}There are {', '.join(known)}"
+    there_are = f"did you mean {close[0]}? There are" if close else "there are"
+    return f"--fields: there is no {name}; {there_are} {', '.join(known)}"
 
 
 def _struct_in(kind: Any) -> type | None:
@@ -255,7 +265,7 @@ class _Json:
 class _Csv:
     def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
         # Loaded when it is needed: with it comes SQLite.
-        from ncloudchat_async.transfer.convert import guarded  # noqa: PLC0415
+        from ncloudchat_async.transfer.convert import guarded
 
         self._guarded = guarded
         self._writer = csv.writer(stream, lineterminator="\n")
@@ -329,14 +339,19 @@ def cell_text(value: object) -> str:
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]], stream: TextIO) -> None:
     """Print a table for people; whatever the texts hold, a terminal does not obey it."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415 - slow to import, and only now needed
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.box import SIMPLE_HEAD  # slow to import, and only now needed
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in names:
         table.add_column(Text(printable(name)))
     for row in rows:
         table.add_row(*(Text(printable(text)) for text in row))
-    Console(file=stream, width=None if stream.isatty() else _WIDE).print(table)
+    console = Console(file=stream, width=None if stream.isatty() else _WIDE)
+    with console.capture() as capture:
+        console.print(table)
+    # A console would end the program where the reader of a pipe has left.
+    stream.write(capture.get())
+    stream.flush()

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -10,15 +11,18 @@ from typing import Final
 import msgspec
 from cyclopts import App
 
-from ncloudchat_async import Client
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.output import OUTPUT, Output
+from ncloudchat_async.cli.streams import stdin
+from ncloudchat_async.settings import DEFAULT_BASE_URL
 
 __all__ = ["Profile", "app", "find_profile", "profiles_path"]
 
 _PATH_VARIABLE: Final = "NCLOUDCHAT_PROFILES"
 _NAME_VARIABLE: Final = "NCLOUDCHAT_PROFILE"
 _PROJECT_VARIABLE: Final = "NCLOUDCHAT_PROJECT_ID"
+_KEY_VARIABLE: Final = "NCLOUDCHAT_API_KEY"
+_URL_VARIABLE: Final = "NCLOUDCHAT_BASE_URL"
 
 app: Final = App(name="profile", help="Keep credentials under a name.")
 
@@ -56,18 +60,33 @@ def find_profile(name: str | None) -> Profile | None:
     the environment, then the profile chosen by `profile use`.
 
     Raises:
-        Failure: There is no such profile, or others could read the file.
+        Failure: There is no such profile, or others could read the file, or nobody chose it
+            and the environment names another project without its key.
     """
-    name = name or os.environ.get(_NAME_VARIABLE) or None
-    if name is None and os.environ.get("NCLOUDCHAT_API_KEY"):
+    told = name or os.environ.get(_NAME_VARIABLE) or None
+    if told is None and os.environ.get(_KEY_VARIABLE):
         return None
     kept = _load()
-    name = name or kept.current
+    name = told or kept.current
     if name is None:
         return None
     if name not in kept.profiles:
         raise Failure(f"there is no profile {name!r}; `ncloudchat profile list` shows all", USAGE)
+    if told is None:
+        _refuse_another(name, kept.profiles[name])
     return kept.profiles[name]
+
+
+def _refuse_another(name: str, profile: Profile) -> None:
+    """Refuse a profile that nobody named where the environment speaks of another project."""
+    url = (profile.base_url or DEFAULT_BASE_URL).rstrip("/")
+    for variable, own in ((_PROJECT_VARIABLE, profile.project_id), (_URL_VARIABLE, url)):
+        if os.environ.get(variable, "").rstrip("/") not in {"", own}:
+            raise Failure(
+                f"{variable} is set without {_KEY_VARIABLE}, and the profile in use is of another "
+                f"project: set {_KEY_VARIABLE} too, or give --profile {shlex.quote(name)}",
+                USAGE,
+            )
 
 
 def _load() -> _Profiles:
@@ -92,7 +111,7 @@ def _load() -> _Profiles:
 def _store(kept: _Profiles) -> None:
     """Put a new file in the place of the old one; a reader sees one or the other, whole."""
     # Loaded when it is needed: with it comes SQLite.
-    from ncloudchat_async.transfer.private import write_private  # noqa: PLC0415
+    from ncloudchat_async.transfer.private import write_private
 
     path = profiles_path()
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -121,8 +140,10 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
             NCLOUDCHAT_PROJECT_ID.
         base_url: Where the platform is, if not at the documented address.
     """
+    from ncloudchat_async.client import Client
+
     project_id = _asked_project() if project_id is None else project_id
-    key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    key = getpass.getpass("API key: ") if stdin().isatty() else stdin().readline()
     profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)
     # A client refuses what cannot be used, before it is kept.
     Client(project_id, profile.api_key, base_url=base_url, allow_insecure=True)
@@ -134,10 +155,10 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
 
 
 def _asked_project() -> str:
-    if sys.stdin.isatty():
+    if stdin().isatty():
         sys.stderr.write("Project id: ")
         sys.stderr.flush()
-        told = sys.stdin.readline()
+        told = stdin().readline()
     else:
         told = os.environ.get(_PROJECT_VARIABLE, "")
     if not told.strip():

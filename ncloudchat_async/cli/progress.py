@@ -74,12 +74,20 @@ class Progress:
         self._begun = self._shown = self._clock()
         self._view.begin(label, total, done)
 
-    def advance(self, count: int = 1, note: str | None = None) -> None:
-        """Count some more, and maybe change what stands behind the numbers."""
+    def advance(self, count: int = 1, note: str | None = None, *, earlier: bool = False) -> None:
+        """Count some more, and maybe change what stands behind the numbers.
+
+        Args:
+            count: How many more are done.
+            note: What stands behind the numbers from now on; None: what stands there.
+            earlier: They were done before: they tell nothing of how long the rest takes.
+        """
         self._done += count
+        if earlier:
+            self._first += count
         if note is not None:
             self._note = printable(note)
-        self._view.move(self._done, self._total, self._note)
+        self._view.move(self._done, self._total, self._note, earlier=earlier)
         now = self._clock()
         if now - self._shown >= _LINE_EVERY_S:
             self._shown = now
@@ -87,6 +95,11 @@ class Progress:
 
     def reach(self, label: str, done: int, total: int | None, note: str) -> None:
         """Say how far a stage is, beginning it if another one was under way."""
+        counts = done > 0 or total is not None
+        if self._label and self._total is not None and not counts:
+            # What is read beside a stage that is counted has no end to tell of.
+            self.advance(0, note)
+            return
         if label != self._label:
             self.stage(label, total)
         self._total = total
@@ -123,7 +136,7 @@ class _Lines:
     def begin(self, label: str, total: int | None, done: int) -> None:
         """Say nothing yet: the first line tells how far it came."""
 
-    def move(self, done: int, total: int | None, note: str) -> None:
+    def move(self, done: int, total: int | None, note: str, *, earlier: bool) -> None:
         """Say nothing: lines come by time."""
 
     def line(self, text: str) -> None:
@@ -140,14 +153,14 @@ class _Bar:
     """Progress for terminals; rich is loaded here, since only terminals need it."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 - slow to import
-        from rich.progress import (  # noqa: PLC0415
+        from rich.console import Console  # slow to import
+        from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
             TextColumn,
             TimeRemainingColumn,
         )
-        from rich.progress import Progress as Bars  # noqa: PLC0415
+        from rich.progress import Progress as Bars
 
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
@@ -165,10 +178,12 @@ class _Bar:
         """Draw a bar of its own for the stage."""
         self._task = self._bars.add_task(label, total=total, completed=done, rate="", note="")
 
-    def move(self, done: int, total: int | None, note: str) -> None:
+    def move(self, done: int, total: int | None, note: str, *, earlier: bool) -> None:
         """Move the bar of the stage."""
         if self._task is None:
             return
+        if earlier:
+            self._bars.reset(self._task, completed=done)
         speed = self._bars.tasks[-1].speed
         rate = f"{speed:,.0f}/s" if speed else ""
         self._bars.update(self._task, completed=done, total=total, rate=rate, note=note)

@@ -1,13 +1,16 @@
 """Decides how a command runs in an event loop, and what signals and a deadline do to it."""
 
-import asyncio
 import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 from ncloudchat_async.cli.exits import DONE, LIMITED
 from ncloudchat_async.cli.wording import MORE_TIME
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Interrupts", "run_async"]
 
@@ -19,7 +22,7 @@ class Interrupts:
     the second one cancels it in any case.
     """
 
-    def __init__(self, task: asyncio.Task[int]) -> None:
+    def __init__(self, task: "asyncio.Task[int]") -> None:
         self._task = task
         self._on_first: Callable[[], None] | None = None
         self._deadline_s: float | None = None
@@ -69,6 +72,7 @@ def run_async(
     Returns:
         Its exit code; that of the signal or the deadline when one ended it.
     """
+    import asyncio
 
     async def live() -> int:
         task = asyncio.current_task()

@@ -5,15 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cyclopts import Group, Parameter, validators
 
-from ncloudchat_async import Client, Delivery, Job, Outcome
-from ncloudchat_async.bulk import Mode, Report
-from ncloudchat_async.cli.channels import CHANNEL_IDS
-from ncloudchat_async.cli.connect import DryClient, PlannedError
 from ncloudchat_async.cli.exits import (
     DONE,
     FAILED,
@@ -24,8 +20,8 @@ from ncloudchat_async.cli.exits import (
     drop_stdout,
     is_hopeless,
 )
-from ncloudchat_async.cli.inputs import STDIN, Record, open_text, read_records, text_of
-from ncloudchat_async.cli.options import Count, Flag, Source
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, STDIN, Record, open_text, read_records, text_of
+from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.output import Rows
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
@@ -40,7 +36,9 @@ from ncloudchat_async.errors import (
     JournalMismatchError,
     NcloudChatError,
 )
-from ncloudchat_async.journal import Binding, JournalView
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client, Delivery, Job, Outcome, Report
 
 __all__ = ["HANDLING", "Handling", "deliver", "forecast", "send"]
 
@@ -137,12 +135,14 @@ def send(
     return deliver(_deliveries(source, made), handling, common, journal=journal, total=total)
 
 
-def _deliveries(source: Path, template: Template | None) -> Iterator[Delivery]:
+def _deliveries(source: Path, template: Template | None) -> "Iterator[Delivery]":
     for number, record in enumerate(read_records(source), 1):
         yield _delivery(record, template, number)
 
 
-def _delivery(record: Record, template: Template | None, number: int) -> Delivery:
+def _delivery(record: Record, template: Template | None, number: int) -> "Delivery":
+    from ncloudchat_async.bulk import Delivery
+
     channel_id = text_of(record, CHANNEL_IDS)
     ref = record.cells.get("ref")
     ref = str(number) if ref is None or ref == "" else str(ref)
@@ -154,8 +154,10 @@ def _delivery(record: Record, template: Template | None, number: int) -> Deliver
         raise Failure(f"{record.where}: no {error.args[0]} for the template", USAGE) from None
 
 
-def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
+def forecast(deliveries: "Iterable[Delivery]", common: Common) -> int:
     """Check every delivery, count, and show what would be sent."""
+    from ncloudchat_async.cli.dry import DryClient, PlannedError
+
     common.output.asked(_Line)
     dry, samples, count, problems = DryClient(), list[Mapping[str, object]](), 0, 0
     for delivery in deliveries:
@@ -180,7 +182,7 @@ def forecast(deliveries: Iterable[Delivery], common: Common) -> int:
 
 
 def deliver(
-    deliveries: Iterator[Delivery] | None,
+    deliveries: "Iterator[Delivery] | None",
     handling: Handling,
     common: Common,
     *,
@@ -188,6 +190,8 @@ def deliver(
     total: int | None,
 ) -> int:
     """Run a job and say what came of it; None for deliveries goes on with the journal."""
+    if journal is not None and (journal.is_symlink() or journal.exists() > journal.is_file()):
+        raise Failure(f"{journal} is not a plain file", USAGE)
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
@@ -226,8 +230,10 @@ def deliver(
     return run_async(run)
 
 
-def _refusal(journal: Path | None, error: JournalError, chat: Client) -> Failure:
+def _refusal(journal: Path | None, error: JournalError, chat: "Client") -> Failure:
     """Say which journal is meant, what differs, and what to do."""
+    from ncloudchat_async.journal import Binding, JournalView
+
     text = f"{journal}: {error}"
     if isinstance(error, JournalLockedError):
         where = shlex.quote(str(journal))
@@ -248,7 +254,7 @@ def _refusal(journal: Path | None, error: JournalError, chat: Client) -> Failure
 class _Sending:
     """A job under way, as a person at a terminal sees it."""
 
-    def __init__(self, chat: Client, job: Job, rows: Rows, interrupts: Interrupts) -> None:
+    def __init__(self, chat: "Client", job: "Job", rows: Rows, interrupts: Interrupts) -> None:
         self._chat = chat
         self._job = job
         self._rows = rows
@@ -267,6 +273,8 @@ class _Sending:
         return self._code()
 
     async def _work(self, total: int | None, journal: Path | None, progress: Progress) -> None:
+        from ncloudchat_async.journal import JournalView
+
         async with self._job as job:
             self._interrupts.on_first(job.stop)
             async for outcome in job:
@@ -276,11 +284,12 @@ class _Sending:
                         total = view.status().total
                     progress.stage("messages", total)
                 self._take(outcome)
+                skipped = outcome.status == "skipped"
                 # What a stopped job did not touch is no progress.
-                untouched = outcome.status == "skipped" and outcome.message_id is None
-                progress.advance(0 if untouched else 1, note=self._note())
+                untouched = skipped and outcome.message_id is None
+                progress.advance(0 if untouched else 1, note=self._note(), earlier=skipped)
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: "Outcome") -> None:
         error = outcome.error
         if error is not None and is_hopeless(error):
             self._fatal = error
@@ -313,13 +322,15 @@ class _Sending:
 
 
 def _conclude(
-    report: Report,
+    report: "Report",
     interrupts: Interrupts,
     handling: Handling,
     common: Common,
     journal: Path | None,
 ) -> None:
     """Say on stderr how it ended and what to do next."""
+    from ncloudchat_async.journal import JournalView
+
     say = sys.stderr.write
     say(
         f"sent {report.sent:,}, failed {report.failed:,}, unknown {report.unknown:,}, "

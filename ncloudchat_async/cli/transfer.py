@@ -7,35 +7,24 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
 
 from cyclopts import Parameter, validators
 
-from ncloudchat_async import Client
-from ncloudchat_async.bulk import Mode
 from ncloudchat_async.cli.again import command_line, say_again
 from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure, code_of
-from ncloudchat_async.cli.friends import pair_of
-from ncloudchat_async.cli.inputs import read_items
-from ncloudchat_async.cli.options import Count, Flag, Source
+from ncloudchat_async.cli.friend_lines import FriendLines
+from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import worded
 from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import NcloudChatError
-from ncloudchat_async.transfer import (
-    ExportReport,
-    Forecast,
-    ImportReport,
-    OnProgress,
-    Stop,
-    Verification,
-    export_project,
-    forecast_import,
-    import_project,
-)
-from ncloudchat_async.transfer import Progress as Reached
-from ncloudchat_async.transfer import verify as compare
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
+    from ncloudchat_async.transfer import OnProgress
+    from ncloudchat_async.transfer import Progress as Reached
 
 __all__ = ["aware", "export", "import_", "verify"]
 
@@ -75,6 +64,8 @@ def export(
         common: Where to, and how results are written.
     """
     again = command_line("export", export, locals())
+    from ncloudchat_async.transfer import ExportReport, export_project
+
     opened = common.output.open(ExportReport)  # a field that is none is told at once
 
     async def run(interrupts: Interrupts) -> int:
@@ -154,10 +145,19 @@ def import_(
         common: Where to, and how results are written.
     """
     again = command_line("import", import_, locals())
+    from ncloudchat_async.transfer import (
+        Forecast,
+        ImportReport,
+        Stop,
+        forecast_import,
+        import_project,
+    )
+
+    lines = FriendLines(friends)
     wishes: _Wishes = {
         "template": template,
         "existing": existing,
-        "friends": () if friends is None else list(read_items(friends, pair_of)),
+        "friends": lines.pairs,
         "check_ids": not any_id,
         "max_length": max_length,
         "partial_archive": partial_archive,
@@ -169,6 +169,7 @@ def import_(
         async with common.connection.client() as chat:
             if change.dry_run:
                 forecast = await forecast_import(chat, archive, **wishes)
+                lines.name_in(forecast.problems, forecast.add_problem)
                 with opened as rows:
                     rows.write(forecast)
                 return FAILED if forecast.problem_count else DONE
@@ -185,6 +186,7 @@ def import_(
                     on_progress=_shown(progress),
                     on_doubt=_say_doubt,
                 )
+        lines.name_in(report.failures, report.add_failure)
         with opened as rows:
             rows.write(report)
         if interrupts.code is not None:
@@ -219,6 +221,9 @@ def verify(
             archive was imported with.
         common: Where to, and how results are written.
     """
+    from ncloudchat_async.transfer import Verification
+    from ncloudchat_async.transfer import verify as compare
+
     opened = common.output.open(Verification)
 
     async def run(interrupts: Interrupts) -> int:
@@ -241,7 +246,7 @@ def verify(
 
 
 @asynccontextmanager
-async def _side(name: str | None, common: Common) -> AsyncIterator[Client | Path]:
+async def _side(name: str | None, common: Common) -> "AsyncIterator[Client | Path]":
     """Give an archive's path, or an open client of a project."""
     if name is not None and not name.startswith(_PROFILE):
         yield Path(name)
@@ -253,10 +258,15 @@ async def _side(name: str | None, common: Common) -> AsyncIterator[Client | Path
         yield chat
 
 
-def _shown(progress: Progress, labels: Mapping[str, str] = MappingProxyType({})) -> OnProgress:
+def _shown(progress: Progress, labels: Mapping[str, str] = MappingProxyType({})) -> "OnProgress":
     """Show what the library tells of its progress, its stages under the labels given."""
+    rows = 0
 
-    def show(reached: Reached) -> None:
+    def show(reached: "Reached") -> None:
+        nonlocal rows
+        if reached.rows < rows:
+            progress.end()  # that was the other project
+        rows = reached.rows
         label = labels.get(reached.stage, reached.stage)
         progress.reach(label, reached.done, reached.total, f"{reached.rows:,} rows")
 

@@ -12,14 +12,13 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, replace
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 from cyclopts import Group, Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async import Client, NcloudChatError, Retry
-from ncloudchat_async.cli.connect import CONNECTION, Connection, DryClient, PlannedError
+from ncloudchat_async.cli.connect import CONNECTION, Connection
 from ncloudchat_async.cli.exits import (
     DONE,
     FAILED,
@@ -36,7 +35,12 @@ from ncloudchat_async.cli.prompt import confirm
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.wording import worded
-from ncloudchat_async.paging import Pages, Row
+from ncloudchat_async.errors import NcloudChatError
+from ncloudchat_async.settings import Retry
+
+if TYPE_CHECKING:
+    from ncloudchat_async import Client
+    from ncloudchat_async.paging import Pages, Row
 
 __all__ = [
     "IN_DOUBT",
@@ -52,7 +56,7 @@ __all__ = [
 ]
 
 Item = TypeVar("Item")
-RowT = TypeVar("RowT", bound=Row)
+RowT = TypeVar("RowT", bound="Row")
 Value = TypeVar("Value")
 
 BULK: Final = Retry(max_retry_after_s=900.0)
@@ -178,7 +182,7 @@ def given(value: Value | None) -> Value | UnsetType:
 
 
 def list_rows(
-    make: Callable[[Client], Pages[RowT]],
+    make: "Callable[[Client], Pages[RowT]]",
     noun: Noun,
     common: Common,
     *,
@@ -212,7 +216,7 @@ def list_rows(
     return run_async(run)
 
 
-def count_rows(count: Callable[[Client], Awaitable[int]], common: Common) -> int:
+def count_rows(count: "Callable[[Client], Awaitable[int]]", common: Common) -> int:
     """Write how many rows a list has."""
 
     async def run(interrupts: Interrupts) -> int:
@@ -232,7 +236,7 @@ class _Count(msgspec.Struct, frozen=True):
 
 
 def one(
-    call: Callable[[Client], Awaitable[object]],
+    call: "Callable[[Client], Awaitable[object]]",
     noun: Noun,
     common: Common,
     change: Change,
@@ -251,6 +255,8 @@ def one(
 
     async def run(interrupts: Interrupts) -> int:
         if change.dry_run:
+            from ncloudchat_async.cli.dry import DryClient
+
             with noun.plans(common.output) as rows, _naming(about):
                 await _plan(call(DryClient()), rows)
             return DONE
@@ -264,7 +270,7 @@ def one(
 
 
 def each(
-    call: Callable[[Client, Item], Awaitable[object]],
+    call: "Callable[[Client, Item], Awaitable[object]]",
     items: Iterable[Item],
     noun: Noun,
     common: Common,
@@ -283,10 +289,7 @@ def each(
     async def run(interrupts: Interrupts) -> int:
         if change is not None and change.dry_run:
             with noun.plans(common.output) as rows:
-                for item in items:
-                    with _naming(_name_of(item)):
-                        await _plan(call(DryClient(), item), rows)
-            return DONE
+                return await _plan_each(call, items, rows)
         async with common.connection.client() as chat:
             with noun.open(common.output) as rows:
                 interrupts.left_behind = "" if change is None else IN_DOUBT
@@ -318,10 +321,38 @@ def _naming(item: str) -> Iterator[None]:
 
 async def _plan(call: Awaitable[object], rows: Rows) -> None:
     """Write the request that a call on a `DryClient` would have sent."""
+    from ncloudchat_async.cli.dry import PlannedError
+
     try:
         await call
     except PlannedError as planned:
         rows.write(planned.row)
+
+
+async def _plan_each(
+    call: "Callable[[Client, Item], Awaitable[object]]", items: Iterable[Item], rows: Rows
+) -> int:
+    """Write every request, name every item that has none, and return the real run's code."""
+    from ncloudchat_async.cli.dry import DryClient
+
+    if isinstance(items, Collection) and len(items) == 1:
+        (item,) = items
+        with _naming(_name_of(item)):
+            await _plan(call(DryClient(), item), rows)
+        return DONE
+    code = DONE
+    for item in items:
+        try:
+            await _plan(call(DryClient(), item), rows)
+        except NcloudChatError as error:
+            _tell(item, error)
+            code = FAILED
+    return code
+
+
+def _tell(item: object, error: NcloudChatError) -> None:
+    """Name an item that failed, while the others go on."""
+    sys.stderr.write(printable(f"{_name_of(item)}: {worded(error)}") + "\n")
 
 
 def _write(rows: Rows, value: object) -> None:
@@ -342,7 +373,10 @@ class _Bulk:
         self._fatal: NcloudChatError | None = None
 
     async def run(
-        self, chat: Client, call: Callable[[Client, Item], Awaitable[object]], items: Iterable[Item]
+        self,
+        chat: "Client",
+        call: "Callable[[Client, Item], Awaitable[object]]",
+        items: Iterable[Item],
     ) -> int:
         total = len(items) if isinstance(items, Collection) else None
         results = chat.run_many(lambda item: call(chat, item), items)
@@ -367,7 +401,7 @@ class _Bulk:
         self._failed += error.applied != "unknown"
         if is_hopeless(error):
             self._fatal = error
-        sys.stderr.write(printable(f"{_name_of(item)}: {worded(error)}") + "\n")
+        _tell(item, error)
 
     def _code(self) -> int:
         if self._interrupts.code is not None:

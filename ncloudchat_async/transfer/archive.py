@@ -16,7 +16,7 @@ import msgspec
 
 from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ArchiveError, ConfigError
-from ncloudchat_async.transfer.private import PathLike, check_plain, create_private
+from ncloudchat_async.transfer.private import PathLike, check_plain, create_private, make_private
 from ncloudchat_async.transfer.schema import APPLICATION_ID, SCHEMA, VERSION
 
 __all__ = [
@@ -161,9 +161,11 @@ def open_for_writing(path: PathLike, project_id: str | None, base_url: str) -> s
     Raises:
         ArchiveError: It belongs to another project, is in use, or is no archive.
     """
-    if not check_plain(path):
-        if project_id is None:
-            raise ArchiveError(f"there is no archive at {path}")
+    if check_plain(path):
+        make_private(path)
+    elif project_id is None:
+        raise ArchiveError(f"there is no archive at {path}")
+    else:
         create_private(path)
     with translated(path):
         db = _connect(path)

@@ -18,7 +18,12 @@ from ncloudchat_async.errors import ConflictError, NcloudChatError, OutcomeUnkno
 from ncloudchat_async.models import Channel, Member, NotificationPatch
 from ncloudchat_async.transfer import survey
 from ncloudchat_async.transfer.archive import now_ms
-from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
+from ncloudchat_async.transfer.checks import (
+    absent_problems,
+    channel_problem,
+    member_problem,
+    pair_problem,
+)
 from ncloudchat_async.transfer.course import Course
 from ncloudchat_async.transfer.reports import concerns_one, describe_error
 from ncloudchat_async.transfer.stop import Stop
@@ -150,6 +155,8 @@ class Carrier:
         state = kept.get(task.state or "", "matched")
         await self._mark_channel(task.channel.id, state, task.target_id)
         self._report.channels_matched += 1
+        if task.state == "creating":
+            await self._name_absent(task.channel)
 
     async def _create(self, task: ChannelTask, settle_s: float) -> None:
         channel = task.channel
@@ -164,6 +171,7 @@ class Carrier:
             if found is not None:
                 await self._mark_channel(channel.id, "created", found.id)
                 self._report.channels_matched += 1
+                await self._name_absent(channel)
                 return
         await self._mark_channel(channel.id, "creating")
         try:
@@ -174,6 +182,13 @@ class Carrier:
             raise
         await self._mark_channel(channel.id, "created", made.id)
         self._report.channels_created += 1
+        await self._name_absent(channel)
+
+    async def _name_absent(self, channel: Channel) -> None:
+        """Name those who may no longer subscribe to a channel that this import created."""
+        existing = await self._archive.call(partial(survey.exists, user_ids=channel.members or ()))
+        for problem in absent_problems(channel, existing):
+            self._report.add_failure("channels", channel.id, problem)
 
     async def _create_closed(self, channel: Channel, unique_id: str) -> Channel:
         existing = await self._archive.call(partial(survey.exists, user_ids=channel.members or ()))

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from ncloudchat_async.models import Channel
 from ncloudchat_async.resources.members import NEW_ID
 from ncloudchat_async.transfer.survey import ChannelTask, MemberTask
 
-__all__ = ["channel_problem", "member_problem", "pair_problem", "text_problem"]
+__all__ = ["absent_problems", "channel_problem", "member_problem", "pair_problem", "text_problem"]
 
 NAME_BYTES: Final = 90
 """Longest name of a channel, in UTF-8 (the platform's 2023 page)."""
@@ -32,6 +33,19 @@ def channel_problem(task: ChannelTask) -> str | None:
     if task.channel.type not in ("PUBLIC", "PRIVATE"):
         return f"the type is {task.channel.type!r}, not PUBLIC or PRIVATE"
     return None
+
+
+def absent_problems(channel: Channel, existing: list[str]) -> list[str]:
+    """Name the members that a channel to be created cannot get.
+
+    Args:
+        channel: As it was; only a PRIVATE one has members of its own.
+        existing: Which of its members there are.
+    """
+    if channel.type != "PRIVATE":
+        return []
+    absent = {one for one in channel.members or () if one} - set(existing)
+    return [f"its member {user_id} does not exist" for user_id in sorted(absent)]
 
 
 def text_problem(text: str, max_length: int | None) -> str | None:

@@ -75,10 +75,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class ChannelDifference(Comparison, frozen=True, kw_only=True):
     """The messages of a channel that are not the same on both sides."""
 
-    channel_id: str
-    """On the left side."""
-    other_channel_id: str
-    """On the right side."""
+    channel_id: str | None
+    """On the left side; None: it is not there, and all its messages are extra."""
+    other_channel_id: str | None
+    """On the right side; None: it is not there, and all its messages are missing."""
     out_of_order: bool
     """All are there, in another order."""
 
@@ -95,7 +95,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions: Comparison | None
     """None between two projects: REST cannot carry subscriptions over."""
     messages: Comparison
-    """Of the channels that are on both sides."""
+    """Those of a channel that is on one side only are missing or extra, all of them."""
     differing: tuple[ChannelDifference, ...]
     """Channels whose messages are not the same."""
 
@@ -222,20 +222,53 @@ def _messages(
         " (PARTITION BY side, pair, key ORDER BY rowid) AS number FROM heard"
     )
     db.execute("CREATE UNIQUE INDEX temp.said_key ON said (side, pair, key, number)")
-    differing = tuple(_differing(db))
+    alone = (*_alone(db, "main"), *_alone(db, "other"))
+    differing = (*_differing(db), *alone)
     left, right = (
         db.execute("SELECT count(*) FROM said WHERE side = ?", (side,)).fetchone()[0]
         for side in ("main", "other")
     )
     total = Comparison(
-        left=left,
-        right=right,
+        left=left + sum(one.left for one in alone),
+        right=right + sum(one.right for one in alone),
         missing=sum(one.missing for one in differing),
         extra=sum(one.extra for one in differing),
         different=sum(one.different for one in differing),
-        examples=tuple(f"in channel {one.channel_id}" for one in differing[:EXAMPLES]),
+        examples=tuple(f"in channel {_name(one)}" for one in differing[:EXAMPLES]),
     )
     return total, differing
+
+
+def _name(channel: ChannelDifference) -> str:
+    """Name a channel as the comparison of channels does."""
+    return channel.channel_id or f"right:{channel.other_channel_id}"
+
+
+def _alone(db: sqlite3.Connection, side: str) -> Iterator[ChannelDifference]:
+    """Give the channels with messages that are on one side only."""
+    left = side == "main"
+    column, word = ("left_id", "missing") if left else ("right_id", "extra")
+    source = f"FROM {side}.messages WHERE gone_ms IS NULL AND channel_id = ?"
+    channels = db.execute(
+        f"SELECT id FROM {side}.channels WHERE gone_ms IS NULL"  # noqa: S608 - our names
+        f" AND id NOT IN (SELECT {column} FROM pairs) ORDER BY id"
+    ).fetchall()
+    for (channel_id,) in channels:
+        count = db.execute(f"SELECT count(*) {source}", (channel_id,)).fetchone()[0]
+        if not count:
+            continue
+        found = db.execute(f"SELECT id {source} ORDER BY id LIMIT {EXAMPLES}", (channel_id,))
+        yield ChannelDifference(
+            left=count if left else 0,
+            right=0 if left else count,
+            missing=count if left else 0,
+            extra=0 if left else count,
+            different=0,
+            examples=tuple(f"{word} {row[0]}" for row in found),
+            channel_id=channel_id if left else None,
+            other_channel_id=None if left else channel_id,
+            out_of_order=False,
+        )
 
 
 def _read_side(db: sqlite3.Connection, side: str, template: Template | None) -> None:

@@ -95,6 +95,11 @@ def convert(
         )
         if isinstance(out, str | os.PathLike):
             stream: BinaryIO = stack.enter_context(write_private(out))
+        elif isinstance(out, io.RawIOBase):
+            # It may take a part of what it is given, and only its answer says so.
+            buffer = io.BufferedWriter(out)
+            stack.callback(buffer.detach)
+            stream = buffer
         else:
             stream = out
         sheet = _Sheet(stream, columns_of(noun, raw=raw and format != "jsonl"), raw, bom, arrow)

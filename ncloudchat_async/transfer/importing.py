@@ -28,7 +28,12 @@ from ncloudchat_async.transfer.carry import (
     look_around,
     pair_state,
 )
-from ncloudchat_async.transfer.checks import channel_problem, member_problem, pair_problem
+from ncloudchat_async.transfer.checks import (
+    absent_problems,
+    channel_problem,
+    member_problem,
+    pair_problem,
+)
 from ncloudchat_async.transfer.course import Course
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.private import PathLike
@@ -251,13 +256,11 @@ async def _forecast_channels(
         if task.target_id is not None and task.state in ("creating", "created"):
             # An interrupted import made it, and has not given it its settings yet.
             forecast.requests += 1
-        if problem is None and task.target_id is None and task.channel.type == "PRIVATE":
+        if problem is None and task.target_id is None:
             given = task.channel.members or ()
             there = await archive.call(partial(survey.exists, user_ids=given))
-            for user_id in sorted({one for one in given if one} - set(there)):
-                forecast.add_problem(
-                    "channels", task.channel.id, f"its member {user_id} does not exist"
-                )
+            for absent in absent_problems(task.channel, there):
+                forecast.add_problem("channels", task.channel.id, absent)
     return blocked
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from ncloudchat_async.errors import ArchiveError
 
-__all__ = ["PathLike", "check_plain", "create_private", "write_private"]
+__all__ = ["PathLike", "check_plain", "create_private", "make_private", "write_private"]
 
 PathLike = str | os.PathLike[str]
 
@@ -49,6 +49,20 @@ def check_plain(path: PathLike) -> bool:
     if not stat.S_ISREG(mode):
         raise ArchiveError(f"{path} is not a plain file")
     return True
+
+
+def make_private(path: PathLike) -> None:
+    """Give a file that is there the mode 0600, if others may do something with it.
+
+    Raises:
+        ArchiveError: It is somebody else's.
+    """
+    # Not by opening it: closing it would drop the locks that SQLite holds on it.
+    try:
+        if os.name == "posix" and stat.S_IMODE(Path(path).stat().st_mode) & 0o077:
+            Path(path).chmod(0o600)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be kept from others: {error.strerror}") from error
 
 
 def _open(path: PathLike, flags: int) -> int:

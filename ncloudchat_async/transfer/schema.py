@@ -10,7 +10,15 @@ from typing import Final
 
 from ncloudchat_async.transfer.rows import MESSAGES, Noun
 
-__all__ = ["APPLICATION_ID", "INDEXED", "INDEXES", "SCHEMA", "VERSION", "insert_statement"]
+__all__ = [
+    "APPLICATION_ID",
+    "HOLDS_NUL",
+    "INDEXED",
+    "INDEXES",
+    "SCHEMA",
+    "VERSION",
+    "insert_statement",
+]
 
 APPLICATION_ID: Final = 0x4E434131  # "NCA1", shown by file(1)
 VERSION: Final = 1
@@ -118,12 +126,16 @@ SCHEMA: Final = (
     f"PRAGMA user_version = {VERSION}",
 )
 
+HOLDS_NUL: Final = "(instr(content, char(0)) OR instr(file_name, char(0)))"
+"""The condition of a message that SQLite's own searching does not see the end of."""
+
 INDEXES: Final = (
     "CREATE INDEX messages_created ON messages (created_ms, sort_id, seq)",
     "CREATE INDEX messages_channel ON messages (channel_id, created_ms, sort_id, seq)",
     "CREATE INDEX messages_sender ON messages (sender_id)",
     "CREATE INDEX messages_sender_name ON messages (sender_name)",
     "CREATE INDEX messages_file ON messages (created_ms, sort_id, seq) WHERE has_file = 1",
+    f"CREATE INDEX messages_nul ON messages (seq) WHERE {HOLDS_NUL}",
     "INSERT INTO messages_text (messages_text) VALUES ('rebuild')",
     """CREATE TRIGGER messages_text_insert AFTER INSERT ON messages BEGIN
         INSERT INTO messages_text (rowid, content, file_name)

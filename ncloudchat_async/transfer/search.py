@@ -12,7 +12,7 @@ from ncloudchat_async.models import Message
 from ncloudchat_async.transfer.archive import check_border, moment, reading
 from ncloudchat_async.transfer.private import PathLike
 from ncloudchat_async.transfer.rows import read_row
-from ncloudchat_async.transfer.schema import INDEXED
+from ncloudchat_async.transfer.schema import HOLDS_NUL, INDEXED
 
 __all__ = ["FoundFile", "FoundMessage", "files", "search"]
 
@@ -133,6 +133,7 @@ def _found(path: PathLike, query: "_Query", text: str | None) -> Iterator[FoundM
     with reading(path) as db:
         if text is not None:
             indexed = bool(db.execute(INDEXED).fetchone()[0])
+            db.create_function("says", 2, _says, deterministic=True)
             query = _narrowed(query, *_text(text, indexed=indexed))
         for row in db.execute(query.sql, query.values):
             yield FoundMessage(
@@ -252,12 +253,23 @@ def _text(text: str, *, indexed: bool) -> tuple[str, tuple[object, ...]]:
         text: What is looked for.
         indexed: Whether the first export came to its end and left an index.
     """
+    # For the index and for LIKE a text ends at its first NUL; hardly any holds one.
+    rest = (
+        f"SELECT seq FROM messages WHERE {HOLDS_NUL}"  # noqa: S608 - our own SQL
+        " AND (says(content, ?) OR says(file_name, ?))"
+    )
     if "\0" in text:
-        # For the index and for LIKE a text ends there.
-        return ("(instr(m.content, ?) OR instr(m.file_name, ?))", (text, text))
+        return (f"m.seq IN ({rest})", (text, text))
     if len(text) < _TERM or not indexed:
         part = "%" + "".join("\\" + c if c in "%_\\" else c for c in text) + "%"
-        return ("(m.content LIKE ? ESCAPE '\\' OR m.file_name LIKE ? ESCAPE '\\')", (part, part))
+        likes = "m.content LIKE ? ESCAPE '\\' OR m.file_name LIKE ? ESCAPE '\\'"
+        return (f"({likes} OR m.seq IN ({rest}))", (part, part, text, text))
     # The whole as one phrase: quoted, no character of it is an operator.
     phrase = '"' + text.replace('"', '""') + '"'
-    return ("m.seq IN (SELECT rowid FROM messages_text WHERE messages_text MATCH ?)", (phrase,))
+    found = "SELECT rowid FROM messages_text WHERE messages_text MATCH ?"
+    return (f"m.seq IN ({found} UNION ALL {rest})", (phrase, text, text))
+
+
+def _says(text: str | None, part: str) -> bool:
+    """Say whether a text has a part, whatever the case."""
+    return text is not None and part.casefold() in text.casefold()

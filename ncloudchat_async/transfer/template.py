@@ -43,7 +43,11 @@ class Template:
         self._parts: list[tuple[str, str | None]] = []
         for literal, field, spec, conversion in parts:
             # No attributes, indexes or formats: a template names a field and no more.
-            if field is not None and (field not in FIELDS or spec or conversion):
+            if field in FIELDS and (spec or conversion):
+                raise ConfigError(
+                    f"the template converts or formats {{{field}}}: a field stands alone in braces"
+                )
+            if field is not None and field not in FIELDS:
                 raise ConfigError(
                     f"the template names {{{field}}}, which is not one of {', '.join(FIELDS)}"
                 )

@@ -279,7 +279,7 @@ def test_json_is_whole_after_an_error(cli: Cli, ncloudchat_emulator: EmulatorThr
         (["members", "list"], "nam", "did you mean name?"),
         (["messages", "list", "c"], "sender_name", "did you mean sender.name?"),
         (["channels", "create", "N", "--dry-run"], "nmae", "did you mean name?"),
-        (["members", "get", "user-1"], "xyz", "There are id, "),
+        (["members", "get", "user-1"], "xyz", "there are id, "),
         (["jobs", "status", "j"], "totl", "did you mean total?"),
         (["profile", "list"], "names", "did you mean name?"),
         (["members", "list", "--count"], "cnt", "did you mean count?"),

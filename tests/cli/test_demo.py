@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ncloudchat_async.bulk import Status
-from ncloudchat_async.cli.demo import notes, settled, take_account
+from ncloudchat_async.cli.demo_run import notes, settled, take_account
 from ncloudchat_async.cli.demo_worker import Event, Made, Read, Went, deliveries
 from ncloudchat_async.emulator import EmulatorThread
 from tests.cli.conftest import EVERY, Cli, example

@@ -124,3 +124,40 @@ def test_a_damaged_file_is_not_quoted(cli: Cli, tmp_path: Path) -> None:
     done = cli("members", "list", "--profile", "x")
     assert done.code == 2
     assert "key-1" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NCLOUDCHAT_PROJECT_ID", "emulated-project-2"),
+        ("NCLOUDCHAT_BASE_URL", "http://127.0.0.1:1"),
+    ],
+)
+def test_half_of_the_environment_is_no_reason_to_take_a_profile(
+    cli: Cli,
+    ncloudchat_emulator: EmulatorThread,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+) -> None:
+    """Where the environment names another project without a key, no command acts on the profile's.
+
+    What the profile in use says as well is no other project, and a profile that was named has
+    the say.
+    """
+    add(cli, ncloudchat_emulator, "work", ncloudchat_emulator.api_key)
+    monkeypatch.setenv("NCLOUDCHAT_API_KEY", "")
+    assert cli("channels", "list").code == 0
+    monkeypatch.setenv(variable, value)
+    before = ncloudchat_emulator.stats.requests
+    done = cli("channels", "create", "N")
+    assert (done.code, done.out) == (2, "")
+    assert f"{variable} is set without NCLOUDCHAT_API_KEY" in done.err
+    assert "give --profile work" in done.err
+    assert ncloudchat_emulator.stats.requests == before
+    assert cli("doctor").rows[0]["state"] == "fail"
+    monkeypatch.delenv("NCLOUDCHAT_API_KEY")
+    assert cli("channels", "list").code == 2
+    assert cli("channels", "list", "--profile", "work").code == 0
+    monkeypatch.setenv("NCLOUDCHAT_PROFILE", "work")
+    assert cli("channels", "list").code == 0

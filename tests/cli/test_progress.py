@@ -1,11 +1,14 @@
 """Progress: lines by time for logs, nothing when quiet."""
 
 import io
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ncloudchat_async.cli.progress import Progress
+from ncloudchat_async.emulator import EmulatorThread
+from tests.cli.conftest import Cli
 from tests.cli.test_text import HOSTILE, is_safe
 
 
@@ -55,3 +58,27 @@ def test_quiet_is_silent(steps: list[float]) -> None:
             clock.now += step
             progress.advance()
     assert stream.getvalue() == ""
+
+
+def test_what_was_done_before_is_no_speed() -> None:
+    """Rows that an earlier run sent count as done, and tell nothing of the time left."""
+    stream, clock = io.StringIO(), Clock()
+    with Progress(stream, clock=clock) as progress:
+        progress.stage("messages", 100)
+        for _ in range(60):
+            progress.advance(earlier=True)
+        for _ in range(4):
+            clock.now += 1.0
+            progress.advance(5)
+    assert stream.getvalue().splitlines()[-1] == "messages: 80 of 100, 5/s, 4 s left"
+
+
+def test_each_project_has_one_last_line(cli: Cli, ncloudchat_emulator: EmulatorThread) -> None:
+    """How many channels were read is said once for each project that is read."""
+    ncloudchat_emulator.seed(members=3, channels=3, messages_per_channel=4, subscriptions=2)
+    done = cli("export", "a.archive")
+    assert len(re.findall("channels read: 3 of 3", done.err)) == 1
+    assert re.search(r"channels read: 3 of 3, .* 23 rows\n$", done.err)
+    ncloudchat_emulator.seed(channels=1, messages_per_channel=1)
+    done = cli("verify", "a.archive")
+    assert len(re.findall("channels read: 4 of 4", done.err)) == 1

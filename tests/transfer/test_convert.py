@@ -263,3 +263,26 @@ async def test_a_file_is_made_anew_and_for_its_owner(archive: Path, tmp_path: Pa
 def link(name: Path, target: Path) -> None:
     """Make a link to nowhere."""
     name.symlink_to(target)
+
+
+class Sip(io.FileIO):
+    """A stream that takes seven bytes at a time, as an unbuffered pipe may."""
+
+    def write(self, data: Any, /) -> int:
+        """Take a part."""
+        return super().write(bytes(data[:7]))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+async def test_an_unbuffered_stream_gets_all_of_it(
+    archive: Path,
+    tmp_path: Path,
+    format: Format,  # noqa: A002 - the word of the function
+) -> None:
+    """What a stream does not take at once is given to it again, and it stays open."""
+    whole = io.BytesIO()
+    convert(archive, whole, format=format)
+    with Sip(tmp_path / "table", "w") as sip:
+        convert(archive, sip, format=format)
+        assert (tmp_path / "table").read_bytes() == whole.getvalue()
+        assert not sip.closed
