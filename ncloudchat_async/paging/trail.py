@@ -277,7 +277,10 @@ class Trail(Generic[T]):
     def _look_beyond(self, got: _Got[T]) -> Generator[Ask, _Got[T], bool]:
         """Ask for what follows the last row: whether nothing does, and the list ends."""
         beyond = yield Ask(self.position, self.per_page, fresh=True)
-        last = self._rank(got.rows[-1])
+        ids, last = [row.id for row in beyond.rows], self._rank(got.rows[-1])
+        if got.rows[-1].id in ids:
+            # What stands before the last row came, although it may be forgotten by now.
+            beyond = self._cut(beyond, ids.index(got.rows[-1].id))
         ranks = (self._seen.rank(row.id) for row in beyond.rows)
         if all(rank is not None and rank <= last for rank in ranks):
             # Empty, or the server repeats its last page. Where pages were cut before, the

@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from itertools import starmap
+from typing import Literal
 
 import pytest
 from hypothesis import settings
@@ -17,12 +18,13 @@ from hypothesis.stateful import (
 )
 
 from ncloudchat_async.errors import PagingError
-from ncloudchat_async.paging.cursor import Cursor, decode_cursor, encode_cursor
+from ncloudchat_async.paging.cursor import MARKS, Cursor, decode_cursor, encode_cursor
 from ncloudchat_async.paging.seen import Seen, mark
-from ncloudchat_async.paging.trail import Trail
+from ncloudchat_async.paging.trail import Ask, Trail
 from tests.unit.paging_fakes import Item, items
 
 START = Cursor(0, 0, ())
+AfterEnd = Literal["repeat", "endless"]
 
 
 def read(trail: Trail[Item], rows: Sequence[Item], calls: list[int] | None = None) -> list[Item]:
@@ -290,6 +292,35 @@ def test_a_server_that_repeats_its_last_page_beyond_the_end_is_read_whole() -> N
         page = rows[ask.offset : ask.offset + 10] or rows[-10:]
         got += trail.take(ask.offset, page) or ()
     assert got == rows
+
+
+def ending(rows: Sequence[Item], ask: Ask, after_end: AfterEnd) -> Sequence[Item]:
+    """A page of a server that repeats its last page beyond the end, or begins anew there."""
+    place = ask.offset % len(rows) if after_end == "endless" else ask.offset
+    page = rows[place : place + ask.per_page]
+    if after_end == "endless":
+        while len(page) < ask.per_page:
+            page = [*page, *rows[: ask.per_page - len(page)]]
+    return page or rows[-ask.per_page :]
+
+
+def after(trail: Trail[Item], rows: Sequence[Item], after_end: AfterEnd = "repeat") -> list[Item]:
+    """Read the rest of a list that such a server holds still, in few calls."""
+    got: list[Item] = []
+    for _ in range(40 if after_end == "repeat" else 120):
+        if (ask := trail.ask) is None:
+            return got
+        got += trail.take(ask.offset, ending(rows, ask, after_end)) or ()
+    raise AssertionError("never ends")
+
+
+@pytest.mark.parametrize("per_page", [10, 64, 65, 100])
+def test_a_cursor_at_every_row_goes_on_before_a_repeated_last_page(per_page: int) -> None:
+    """A last page with rows from before those that the cursor remembers is no news."""
+    rows = items(150)
+    for cut in range(1, 151):
+        cursor = Cursor(0, cut, tuple(mark(row.id) for row in rows[:cut][-MARKS:]))
+        assert after(Trail(per_page, cursor), rows) == rows[cut:]
 
 
 def test_a_server_that_sends_one_row_at_a_time_is_read_whole() -> None:
