@@ -203,10 +203,16 @@ class Trail(Generic[T]):
         """Ask for what is up and down from a place, in turn, until the list is exhausted."""
         up = low = high = down = place
         more, per_page = True, self.per_page
+        lasts: dict[str, int] = {}
         while more or low > 0 or down < high:
             if more:
                 got = yield Ask(up, per_page, fresh=True)
-                more = bool(got.rows)
+                # A server may repeat its last page beyond the end, or begin anew there.
+                places = enumerate(got.rows, up)
+                again = any(at - lasts.get(row.id, at) >= _MOST_ROWS for at, row in places)
+                more = bool(got.rows) and not again
+                if more:
+                    lasts.setdefault(got.rows[-1].id, up + got.size - 1)
                 up += got.size
             per_page = _MOST_ROWS  # the search must be faster than the list moves
             if down >= high:

@@ -323,6 +323,16 @@ def test_a_cursor_at_every_row_goes_on_before_a_repeated_last_page(per_page: int
         assert after(Trail(per_page, cursor), rows) == rows[cut:]
 
 
+@pytest.mark.parametrize("per_page", [10, 100])
+def test_a_cursor_whose_rows_are_all_gone_finds_the_end_of_its_search(per_page: int) -> None:
+    """A list without an end is searched once, then begun again."""
+    rows = items(150)
+    cursor = Cursor(0, 10, tuple(mark(row.id) for row in rows[:10]))
+    assert after(Trail(per_page, cursor), rows[10:]) == rows[10:]
+    with pytest.raises(PagingError):
+        after(Trail(per_page, cursor), rows[10:], "endless")
+
+
 def test_a_server_that_sends_one_row_at_a_time_is_read_whole() -> None:
     """A lone row is looked at again before it is taken for the end."""
     rows = items(30)
