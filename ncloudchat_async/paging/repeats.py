@@ -48,7 +48,7 @@ class Repeats:
         small = _WIDE // rows
         if (
             self._same > 1 + (small if rows == 1 else min(small, _MOST_SAME))
-            or self._again > 1 + small**2
+            or self._again > 3 + small**2
             or self._rows > 2 * came + _MOST_ROWS
         ):
             raise PagingError("the server repeats pages instead of ending the list")

@@ -93,7 +93,7 @@ class Trail(Generic[T]):
         self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
-        self._last_old: str | None = None
+        self._last_old = ("", 0, 0)
         self._pair: tuple[str, str] | None = None
         self._walk = self._read(self._search() if start.marks else self._begin())
         self.ask = next(self._walk)
@@ -142,15 +142,20 @@ class Trail(Generic[T]):
     def _follow(self) -> Generator[Ask, _Got[T], _Got[T]]:
         """Find the next page that joins."""
         got = yield Ask(max(0, self.position - 1), self.per_page)
-        step = self._step
-        while not self._joins(got):
-            if got.offset == 0:
+        step, back = self._step, 2
+        while not (joins := self._joins(got)) or self._ends_alike(got):
+            if joins:
+                # The list shrank, and its last page is repeated: go back to where it ends.
+                step = self.position - got.offset + back * (got.size - 1)
+                back *= 2
+            elif got.offset == 0:
                 return (yield from self._search())
-            self._weigh(got)
+            else:
+                self._weigh(got)
+                self._repeats.forget()
+                self._step = step
             got = yield Ask(max(0, self.position - step), self.per_page, fresh=True)
             self._rewound = True
-            self._repeats.forget()
-            self._step = step
             step *= 2
         # A list that shrinks by much between pages shrinks again: begin near that step.
         self._step = max(2, self._step // 2)
@@ -261,7 +266,7 @@ class Trail(Generic[T]):
             self._size = got.size
             self._full_pages += got.size >= self.per_page >= _WIDE
             self._rewound = self._beyond_empty = False
-            self._last_old = self._pair = None
+            self._last_old, self._pair = ("", 0, 0), None
             self._repeats.forget()
         self._news, self._strays, self._joined = news, strays, True
         return bool(news)
@@ -274,6 +279,7 @@ class Trail(Generic[T]):
             # Some of those may be deleted, so after a leap too far go page by page.
             leap = got.offset + self._seen.count - self._rank(got.rows[0])
             self.position = max(self.position, leap)
+        self._last_old = got.rows[-1].id, got.size, got.offset + got.size
 
     def _rank(self, row: T) -> int:
         rank = self._seen.rank(row.id)
@@ -303,14 +309,24 @@ class Trail(Generic[T]):
         self._pass_old(got)
         return False
 
+    def _ends_alike(self, got: _Got[T]) -> bool:
+        """Tell whether a page ends with the same row as the one before, and yet further on.
+
+        So it may by chance when as many rows are inserted between two pages as one holds.
+        """
+        last, size, end = self._last_old
+        further = got.size >= size or got.offset + got.size > end
+        alike = further and got.offset > 0 and got.size > 1 and got.rows[-1].id == last
+        return alike and not self._short(got)
+
     def _ends_again(self, got: _Got[T]) -> bool:
         """Tell whether a much too short page ends with the last row, as the one before did.
 
         When rows are inserted before each page no page begins with the last row.
         """
-        last = got.rows[-1].id
-        before, self._last_old = self._last_old, last
-        short = 2 * got.size <= min(self.full, self._widest)
-        return (
-            short and last == before and self._rank(got.rows[-1]) == max(map(self._rank, got.rows))
-        )
+        last = got.rows[-1]
+        again = self._short(got) and last.id == self._last_old[0]
+        return again and self._rank(last) == max(map(self._rank, got.rows))
+
+    def _short(self, got: _Got[T]) -> bool:
+        return 2 * got.size <= min(self.full, self._widest)

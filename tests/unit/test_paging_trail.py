@@ -268,7 +268,7 @@ def test_an_offset_at_the_start_is_kept_while_rows_before_it_go() -> None:
 def test_a_server_that_repeats_pages_is_given_up(per_page: int, length: int) -> None:
     """One page for ever, or a list that begins anew at its end, raises soon."""
     rows = items(length) * 2
-    for wraps, most in ((False, 15), (True, 2 * length // (per_page - 1) + 1000 // per_page)):
+    for wraps, most in ((False, 25), (True, 2 * length // (per_page - 1) + 1000 // per_page)):
         trail = Trail[Item](per_page, START)
         pages = (
             (
@@ -331,6 +331,22 @@ def test_a_cursor_whose_rows_are_all_gone_finds_the_end_of_its_search(per_page: 
     assert after(Trail(per_page, cursor), rows[10:]) == rows[10:]
     with pytest.raises(PagingError):
         after(Trail(per_page, cursor), rows[10:], "endless")
+
+
+@pytest.mark.parametrize("per_page", [10, 40, 100])
+@pytest.mark.parametrize("gone", [1, 5, 30])
+def test_rows_may_go_before_a_repeated_last_page(per_page: int, gone: int) -> None:
+    """Behind the end of a list that shrank stands its last page: go back to where it ends."""
+    for calls in range(1, 150 // (per_page - 1) + 4):
+        rows = items(150)
+        trail = Trail[Item](per_page, START)
+        got: list[Item] = []
+        for _ in range(calls):
+            if (ask := trail.ask) is not None:
+                got += trail.take(ask.offset, ending(rows, ask, "repeat")) or ()
+        del rows[:gone]
+        got += after(trail, rows)
+        assert got == items(150)[: len(got) - len(rows)] + rows
 
 
 def test_a_server_that_sends_one_row_at_a_time_is_read_whole() -> None:
