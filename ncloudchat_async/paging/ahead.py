@@ -101,7 +101,10 @@ class Ahead(Generic[T]):
         self._judged.clear()
 
     async def close(self) -> None:
-        """Cancel the pages in flight and wait for their end; no page comes after that."""
+        """Cancel the pages in flight and wait for their end; no page comes after that.
+
+        The page that another task awaits right now is left to it, and then thrown away.
+        """
         self._closed = True
         self.drop()
         if self._flying:
@@ -125,7 +128,10 @@ class Ahead(Generic[T]):
             self._launch_ahead()
         held = None if ask.fresh else self._covering(ask)
         if held is None:
-            news = self._trail.take(ask.offset, await self._ask_now(ask))
+            rows = await self._ask_now(ask)
+            if self._closed:
+                return ()
+            news = self._trail.take(ask.offset, rows)
         else:
             offset, task = held
             # Not `await task`: a reader cancelled there would wait for the page to end too.
@@ -157,6 +163,8 @@ class Ahead(Generic[T]):
         self._launching = False
         while len(self._flying) >= self._limit:
             await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+        if self._closed:
+            return ()
         self.calls += 1
         return await self._fetch(ask.offset, ask.per_page)
 

@@ -46,11 +46,12 @@ class Held:
         self.rows = rows
         self.free = free
         self.waiting: dict[int, asyncio.Future[None]] = {}
-        self.cancelled = 0
+        self.asked = self.cancelled = 0
         self.fails: dict[int, Exception] = {}
 
     async def fetch(self, offset: int, per_page: int) -> Sequence[Item]:
         """Answer at once up to the offset `free`, else when released."""
+        self.asked += 1
         if offset > self.free:
             self.waiting[offset] = asyncio.get_running_loop().create_future()
             try:
@@ -329,6 +330,45 @@ async def test_closing_ends_a_reader_that_waits() -> None:
     await rows.aclose()
     with pytest.raises(StopAsyncIteration):
         await waiting
+    assert not others()
+
+
+@pytest.mark.parametrize("kind", ["items", "pages"])
+async def test_closing_while_the_first_page_is_awaited_gives_nothing_out(kind: str) -> None:
+    """What comes after `aclose` is neither a row nor an empty page, and nothing is asked for."""
+    held = Held(items(500), free=-1)
+    pages = Pages(held.fetch, operation="Things.list")
+    rows = aiter(pages) if kind == "items" else pages.pages()
+    waiting = asyncio.ensure_future(anext(rows))
+    await until(lambda: bool(held.waiting))
+    await rows.aclose()
+    held.waiting[0].set_result(None)
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    with pytest.raises(StopAsyncIteration):
+        await anext(rows)
+    assert not held.waiting
+    assert not others()
+
+
+async def test_closing_ends_the_wait_for_room_without_a_request() -> None:
+    """A page that waits until fewer are in flight is not asked for once the iterator is closed."""
+    held = Held(items(1000), free=0)
+    rows = aiter(Pages(held.fetch, operation="Things.list", window=2))
+    for _ in range(100):
+        await anext(rows)
+    waiting = asyncio.ensure_future(anext(rows))
+    await until(lambda: len(held.waiting) == 2)
+    held.rows = items(1000)[50:]
+    held.waiting[99].set_result(None)
+    await until(lambda: 99 not in held.waiting and len(held.waiting) == 2)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    asked, held.free = held.asked, 5000
+    await rows.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    assert held.asked == asked
     assert not others()
 
 
