@@ -165,8 +165,7 @@ class Ahead(Generic[T]):
             await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
         if self._closed:
             return ()
-        self.calls += 1
-        return await self._fetch(ask.offset, ask.per_page)
+        return await self._page(ask.offset, ask.per_page)
 
     def _covering(self, ask: Ask) -> tuple[int, asyncio.Task[Sequence[T]]] | None:
         """Take out the first page asked for already that reaches from the rows that came on."""
@@ -216,15 +215,16 @@ class Ahead(Generic[T]):
             self._next += self._trail.full - 1
 
     def _launch(self, offset: int) -> None:
-        self.calls += 1
         self._loop = asyncio.get_running_loop()
-        task = self._loop.create_task(self._page(offset))
+        task = self._loop.create_task(self._page(offset, self._trail.per_page))
         self._held[offset] = task
         self._flying.add(task)
         task.add_done_callback(partial(self._land, offset))
 
-    async def _page(self, offset: int) -> Sequence[T]:
-        return await self._fetch(offset, self._trail.per_page)
+    async def _page(self, offset: int, per_page: int) -> Sequence[T]:
+        # Counted here, since a task that is cancelled before it begins asks for nothing.
+        self.calls += 1
+        return await self._fetch(offset, per_page)
 
     def _land(self, offset: int, task: asyncio.Task[Sequence[T]]) -> None:
         self._flying.discard(task)

@@ -450,6 +450,20 @@ async def test_a_server_that_repeats_pages_ends_in_an_error(window: int) -> None
     await until(lambda: not others())
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 16])
+async def test_an_error_counts_the_requests_that_were_made(window: int) -> None:
+    """A page ahead that was cancelled before it was asked for is none of them."""
+    asked: list[int] = []
+
+    async def fetch(offset: int, per_page: int) -> Sequence[Item]:
+        asked.append(offset)
+        return items(101)[min(offset, 1) :][:per_page]
+
+    with pytest.raises(PagingError) as caught:
+        await Pages(fetch, operation="Things.list", window=window).to_list()
+    assert caught.value.attempts == len(asked)
+
+
 async def test_auto_takes_the_window_it_is_told() -> None:
     """With `suggest` its word holds, at least 1, and may change while reading."""
     server = lists(5_000)
