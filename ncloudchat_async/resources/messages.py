@@ -136,10 +136,11 @@ class Messages(Resource):
             async for result in chat.messages.latest(channel_ids, n=3):
                 print(result.item, result.value or result.error)
 
-        The platform sorts by whole seconds, so one row more is read than asked for, and more
-        where several share the second: the newest come first by `sort_id`. That is one
-        request for a channel with `n` below 100: a page shorter than asked is taken for the
-        whole channel, where `list` would ask again to be sure of the end.
+        The platform sorts by whole seconds, so 20 rows are read at least, and more where
+        several share the second of the last: the newest come first by `sort_id`. That is one
+        request for a channel with `n` messages or more, `n` below 100. A page shorter than
+        asked does not show that there are fewer, since the server may cap its pages: such
+        a channel costs two requests more, to be sure of its end, an empty one none.
 
         Args:
             channel_ids: Which channels; read no further ahead than needed.
@@ -159,19 +160,20 @@ class Messages(Resource):
             raise ConfigError("channel_ids takes the ids of several channels, not one string")
         check_type("channel_ids", channel_ids, (Iterable, AsyncIterable), "an iterable of ids")
 
+        def tied(one: Message, other: Message) -> bool:
+            return one.created_at is not None and one.created_at == other.created_at
+
         async def newest(channel_id: str) -> Sequence[Message]:
             rows: list[Message] = []
-            asked = min(n + 1, 100)
+            asked = min(max(n + 1, 20), 100)
             async with self.list(channel_id, sort="-created_at", per_page=asked).pages() as pages:
                 async for page in pages:
                     rows.extend(page.items)
-                    if len(rows) < asked or (
-                        len(rows) > n and rows[-1].created_at != rows[n - 1].created_at
-                    ):
+                    if len(rows) >= n and (len(rows) < asked or not tied(rows[n - 1], rows[-1])):
                         break
-            tied = [row for row in rows[n:] if row.created_at == rows[n - 1].created_at]
             # Stable, so rows without a readable sort_id keep the platform's order.
-            return sorted(rows[:n] + tied, key=_age)[:n]
+            rows[n:] = (row for row in rows[n:] if tied(rows[n - 1], row))
+            return sorted(rows, key=_age)[:n]
 
         return run_many(newest, channel_ids, max_in_flight=self._at_once(max_in_flight))
 

@@ -449,9 +449,11 @@ async def test_a_sort_id_that_is_no_number_breaks_nothing(
         assert [outcome.status async for outcome in job] == ["sent"]
 
 
-@pytest.mark.parametrize("n", [1, 3, 4, 99])
-async def test_latest_costs_one_request_a_channel(n: int, chat: Client, emulator: Emulator) -> None:
-    """A channel with fewer messages, as many or more is read once, whatever its length."""
+@pytest.mark.parametrize(("n", "requests"), [(1, 1), (3, 1), (4, 1), (5, 3), (99, 3)])
+async def test_latest_costs_one_request_a_channel(
+    n: int, requests: int, chat: Client, emulator: Emulator
+) -> None:
+    """A channel with as many messages or more is read once; one with fewer to its end."""
     emulator.seed(channels=3, messages_per_channel=4)
     empty = await chat.channels.create("empty")
     ids = [channel.id async for channel in chat.channels.list()]
@@ -459,7 +461,43 @@ async def test_latest_costs_one_request_a_channel(n: int, chat: Client, emulator
     async with chat.messages.latest(ids, n=n) as results:
         found = {result.item: result.value or () async for result in results}
     assert [len(found[i]) for i in ids] == [0 if i == empty.id else min(n, 4) for i in ids]
-    assert len(emulator.requests) - before == len(ids)
+    assert len(emulator.requests) - before == 1 + 3 * requests
+
+
+@pytest.mark.parametrize(("n", "cap"), [(50, 20), (20, 20), (3, 2), (150, 100), (100, 7)])
+async def test_latest_is_complete_when_the_server_caps_its_pages(
+    n: int, cap: int, chat: Client, emulator: Emulator
+) -> None:
+    """A page shorter than asked is no proof that a channel has no more."""
+    ids = emulator.seed(channels=1, messages_per_channel=160).channel_ids
+    newest = [m.id for m in await chat.messages.list(ids[0], sort="-created_at").to_list(n)]
+    emulator.faults.add(Fault("listMessages", "cap", rows=cap))
+    async with chat.messages.latest(ids, n=n) as results:
+        assert [[m.id for m in one.value or ()] async for one in results] == [newest]
+
+
+async def test_latest_looks_no_further_for_messages_of_an_unknown_time(
+    chat: Client, emulator: Emulator
+) -> None:
+    """Times that cannot be read are not the same time."""
+    rows = ",".join(f'{{"id":"m{number}","created_at":"soon"}}' for number in range(20))
+    emulator.faults.add(Fault("listMessages", "status", status=200, body=f"[{rows}]"))
+    async with chat.messages.latest(["channel"], n=1) as results:
+        assert [[m.id for m in one.value or ()] async for one in results] == [["m0"]]
+    assert len(emulator.requests) == 1
+
+
+async def test_latest_reads_messages_of_one_second_at_once(
+    chat: Client, emulator: Emulator
+) -> None:
+    """A burst of messages, as bots send them, costs no request for each of them."""
+    channel = await chat.channels.create("notice")
+    for number in range(10):
+        await chat.messages.send(channel.id, f"{number}")
+    before = len(emulator.requests)
+    async with chat.messages.latest([channel.id]) as results:
+        assert [[m.content for m in one.value or ()] async for one in results] == [["9"]]
+    assert len(emulator.requests) - before == 1
 
 
 async def test_a_doubt_is_settled_by_looking(chat: Client, emulator: Emulator) -> None:
