@@ -186,10 +186,10 @@ class Pages(Generic[T]):
 
     **What it costs.** One request for each page, of which one row repeats the last page's
     end: 1 % more requests than a plain loop, and one or two to make sure of the end. A
-    deletion before the reader costs about one request. With `window=1` a page is asked for
-    when its rows are wanted; with more, up to `window` requests are in flight and up to
-    four windows of pages wait in memory. Pages in flight beyond the end, fewer than a
-    window, are in vain.
+    deletion before the reader costs about one request, or three where the server repeats
+    its last page beyond the end. With `window=1` a page is asked for when its rows are
+    wanted; with more, up to `window` requests are in flight and up to four windows of pages
+    wait in memory. Pages in flight beyond the end, fewer than a window, are in vain.
 
     **Leaving early.** `break`, an exception and a cancellation end the iteration, and the
     pages in flight are cancelled at once. To wait for their end as well, use the iterator
@@ -210,7 +210,8 @@ class Pages(Generic[T]):
     and sort. If rows came or went meanwhile the place is searched up and down from where
     it was, with a request for each hundred rows; a list that moves during that search by
     more than a sixth of a page between two requests may repeat a row, once in some
-    thousand resumes.
+    thousand resumes. Where the list begins anew at its end, rows from before those 64 come
+    again until that is noticed.
 
     Can be iterated many times and by many tasks; each iteration reads anew.
 
@@ -291,7 +292,11 @@ class Pages(Generic[T]):
     async def first(self) -> T | None:
         """Ask for one row and return it, or None when there is none.
 
-        With a cursor this is the first row after it.
+        With a cursor this is the first row after it. A cancelled call leaves nothing in
+        flight.
+
+        Raises:
+            NcloudChatError: What a page failed with.
         """
         items = await self.to_list(1)
         return items[0] if items else None
@@ -299,11 +304,15 @@ class Pages(Generic[T]):
     async def to_list(self, limit: int | None = None) -> list[T]:
         """Read the whole list into memory.
 
+        A cancelled call, like one that fails, leaves nothing in flight and gives up the rows
+        it read; the `cursor` of an error names the place behind those.
+
         Args:
             limit: Items at most, if that is fewer than the `limit` of these pages.
 
         Raises:
             ConfigError: The limit is no whole number, or negative.
+            NcloudChatError: What a page failed with.
         """
         check_whole("limit", limit, 0, optional=True)
         if limit is not None:
