@@ -90,6 +90,7 @@ class Trail(Generic[T]):
         self._full_pages = 0
         self._step = 2
         self._rewound = False
+        self._lost = False
         self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
@@ -187,7 +188,9 @@ class Trail(Generic[T]):
         self.per_page = max(2, self.per_page)
         best: _Got[T] | None = None
         most, further = 0, _FURTHER
-        around = self._around(max(0, self.position - 1))
+        # Lost again without news: the place found was behind the end of the list.
+        around = self._around(0 if self._lost else max(0, self.position - 1))
+        self._lost, self._step = True, 2
         ask = next(around, None)
         while ask is not None and further:
             got = yield ask
@@ -265,7 +268,7 @@ class Trail(Generic[T]):
             self.full = max(2, self.full, got.size)
             self._size = got.size
             self._full_pages += got.size >= self.per_page >= _WIDE
-            self._rewound = self._beyond_empty = False
+            self._rewound = self._beyond_empty = self._lost = False
             self._last_old, self._pair = ("", 0, 0), None
             self._repeats.forget()
         self._news, self._strays, self._joined = news, strays, True
