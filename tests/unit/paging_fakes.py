@@ -10,6 +10,16 @@ from typing import Literal, NamedTuple
 import msgspec
 
 Order = Literal["oldest", "newest", "ties"]
+AfterEnd = Literal["nothing", "repeat", "endless"]
+ENDS: tuple[AfterEnd, ...] = (
+    "nothing",
+    "nothing",
+    "nothing",
+    "nothing",
+    "repeat",
+    "repeat",
+    "endless",
+)
 ORDERS: tuple[Order, ...] = ("oldest", "newest", "ties")
 TIES = 5
 RESTLESS = 300
@@ -43,12 +53,16 @@ class Schedule(NamedTuple):
     """Chance that a page is cut, to two rows or more."""
     repeat: float = 0.0
     """Chance that a page begins a row too early, or holds a row twice."""
+    after_end: AfterEnd = "nothing"
+    """What stands behind the last row: the last page again, or the list again."""
+    deletes: bool = False
+    """Whether a reader in pieces deletes what it read."""
 
     @classmethod
     def drawn(cls, seed: int) -> "Schedule":
         """Draw a run from a seed."""
         draw = random.Random(seed)
-        return cls(
+        drawn = cls(
             seed,
             order=draw.choice(ORDERS),
             rows=draw.choice((0, 1, 2, 5, 20, 60, 150, 300)),
@@ -58,7 +72,26 @@ class Schedule(NamedTuple):
             moves=draw.choice((0, 1, 2, 6, 20)),
             short=draw.choice((0.0, 0.0, 0.3)),
             repeat=draw.choice((0.0, 0.0, 0.2)),
+            after_end=draw.choice(ENDS),
+            deletes=draw.random() < 0.3,
         )
+        if drawn.after_end == "repeat":
+            # A repeated page that is cut at random says nothing of where the list ends.
+            return drawn._replace(short=0.0)
+        if drawn.after_end == "endless":
+            # Nor is an error a miss, where more moves between two pages than one holds.
+            return drawn._replace(moves=min(drawn.moves, drawn.per_page // 6, drawn.cap // 6))
+        return drawn
+
+
+def ending(
+    view: Sequence[Item], offset: int, per_page: int, after_end: AfterEnd = "repeat"
+) -> list[Item]:
+    """A page, also behind the end of a list."""
+    if after_end == "endless" and view:
+        return [view[at % len(view)] for at in range(offset, offset + per_page)]
+    page = view[offset : offset + per_page]
+    return list(page or view[-per_page:] if after_end == "repeat" else page)
 
 
 class Server:
@@ -103,13 +136,20 @@ class Server:
         schedule, draw = self._schedule, self._draw
         early = draw.random() < schedule.repeat and per_page > 3 and schedule.cap > 3
         offset -= min(offset, early)
-        page = self.view[offset : offset + min(per_page, schedule.cap)]
+        page = ending(self.view, offset, min(per_page, schedule.cap), schedule.after_end)
         if len(page) > 2 and draw.random() < schedule.short:
             page = page[: draw.randrange(2, len(page))]
         if page and draw.random() < schedule.repeat:
             at = draw.randrange(len(page))
             page.insert(at, page[at])
         return page
+
+    def delete(self, rows: Sequence[Item]) -> None:
+        """Delete rows, wherever they are."""
+        gone = set(rows)
+        self.view = [item for item in self.view if item not in gone]
+        here = {item.id for item in self.view}
+        self.throughout = [row for row in self.throughout if row in here]
 
     def missed_or_repeated(self, got: Sequence[Item]) -> list[str]:
         """What is wrong with what was read: ids of rows that existed throughout."""

@@ -4,7 +4,6 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from itertools import starmap
-from typing import Literal
 
 import pytest
 from hypothesis import settings
@@ -20,11 +19,10 @@ from hypothesis.stateful import (
 from ncloudchat_async.errors import PagingError
 from ncloudchat_async.paging.cursor import MARKS, Cursor, decode_cursor, encode_cursor
 from ncloudchat_async.paging.seen import Seen, mark
-from ncloudchat_async.paging.trail import Ask, Trail
-from tests.unit.paging_fakes import Item, items
+from ncloudchat_async.paging.trail import Trail
+from tests.unit.paging_fakes import AfterEnd, Item, ending, items
 
 START = Cursor(0, 0, ())
-AfterEnd = Literal["repeat", "endless"]
 
 
 def read(trail: Trail[Item], rows: Sequence[Item], calls: list[int] | None = None) -> list[Item]:
@@ -294,23 +292,13 @@ def test_a_server_that_repeats_its_last_page_beyond_the_end_is_read_whole() -> N
     assert got == rows
 
 
-def ending(rows: Sequence[Item], ask: Ask, after_end: AfterEnd) -> Sequence[Item]:
-    """A page of a server that repeats its last page beyond the end, or begins anew there."""
-    place = ask.offset % len(rows) if after_end == "endless" else ask.offset
-    page = rows[place : place + ask.per_page]
-    if after_end == "endless":
-        while len(page) < ask.per_page:
-            page = [*page, *rows[: ask.per_page - len(page)]]
-    return page or rows[-ask.per_page :]
-
-
 def after(trail: Trail[Item], rows: Sequence[Item], after_end: AfterEnd = "repeat") -> list[Item]:
     """Read the rest of a list that such a server holds still, in few calls."""
     got: list[Item] = []
     for _ in range(40 if after_end == "repeat" else 120):
         if (ask := trail.ask) is None:
             return got
-        got += trail.take(ask.offset, ending(rows, ask, after_end)) or ()
+        got += trail.take(ask.offset, ending(rows, ask.offset, ask.per_page, after_end)) or ()
     raise AssertionError("never ends")
 
 
@@ -343,7 +331,7 @@ def test_rows_may_go_before_a_repeated_last_page(per_page: int, gone: int) -> No
         got: list[Item] = []
         for _ in range(calls):
             if (ask := trail.ask) is not None:
-                got += trail.take(ask.offset, ending(rows, ask, "repeat")) or ()
+                got += trail.take(ask.offset, ending(rows, ask.offset, ask.per_page)) or ()
         del rows[:gone]
         got += after(trail, rows)
         assert got == items(150)[: len(got) - len(rows)] + rows
