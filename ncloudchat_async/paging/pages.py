@@ -210,8 +210,9 @@ class Pages(Generic[T]):
     and sort. If rows came or went meanwhile the place is searched up and down from where
     it was, with a request for each hundred rows; a list that moves during that search by
     more than a sixth of a page between two requests may repeat a row, once in some
-    thousand resumes. Where the list begins anew at its end, rows from before those 64 come
-    again until that is noticed.
+    thousand resumes. Where the server begins the list anew at its end, rows from before
+    those 64, and of one with more than 4,000 rows all of them, come again until that is
+    noticed.
 
     Can be iterated many times and by many tasks; each iteration reads anew.
 

@@ -91,6 +91,8 @@ class Trail(Generic[T]):
         self._step = 2
         self._rewound = False
         self._lost = False
+        self._head: tuple[str, str] | None = None
+        self._rounds = 0
         self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
@@ -254,6 +256,7 @@ class Trail(Generic[T]):
         return (yield from self._look_beyond(got))
 
     def _join(self, got: _Got[T]) -> bool:
+        self._tell_rounds([row.id for row in got.rows])
         news, strays = self._seen.news(got.rows)
         if got.offset == 0:
             self._seen.begin(got.rows)
@@ -273,6 +276,18 @@ class Trail(Generic[T]):
             self._repeats.forget()
         self._news, self._strays, self._joined = news, strays, True
         return bool(news)
+
+    def _tell_rounds(self, ids: Sequence[str]) -> None:
+        """Give up a list that begins anew, so long that its begin is forgotten by then.
+
+        One row may have moved there, two side by side hardly, and not again and again.
+        """
+        if self._head is None:
+            self._head = (ids[0], ids[1]) if len(ids) > 1 else None
+        elif not self._seen.complete and self._head in pairwise(ids):
+            self._rounds += self._seen.rank(self._head[1]) is None
+            if self._rounds > 1:
+                raise PagingError("the list begins anew instead of ending")
 
     def _pass_old(self, got: _Got[T]) -> None:
         """Go on after a page without news that is not the last, unless pages repeat."""

@@ -281,6 +281,23 @@ def test_a_server_that_repeats_pages_is_given_up(per_page: int, length: int) -> 
         assert trail.ask is not None, "after the error it can be asked again"
 
 
+@pytest.mark.parametrize("per_page", [1, 2, 10, 100])
+def test_a_list_that_begins_anew_after_its_begin_was_forgotten_is_given_up(per_page: int) -> None:
+    """Memory is bounded, so its rows come once more, but not for ever."""
+    rows = items(1000)
+    trail = Trail[Item](per_page, START, keep=100)
+    got: list[Item] = []
+
+    def read() -> None:
+        while (ask := trail.ask) is not None and len(got) < 5000:
+            places = range(ask.offset, ask.offset + ask.per_page)
+            got.extend(trail.take(ask.offset, [rows[at % 1000] for at in places]) or ())
+
+    with pytest.raises(PagingError, match="anew"):
+        read()
+    assert len(got) <= 2001
+
+
 def test_a_server_that_repeats_its_last_page_beyond_the_end_is_read_whole() -> None:
     """Old rows beyond the end are no reason to go on, nor to fail."""
     rows = items(37)
