@@ -196,8 +196,7 @@ def usable() -> bool:
 def _checks_out(loop: asyncio.AbstractEventLoop) -> bool:
     address = Address("GET", URL("https://host/"), loop=loop)
     inspect.signature(aiohttp.TCPConnector.connect).bind(None, address, [], aiohttp.ClientTimeout())
-    protocol = ResponseHandler(loop)
-    protocol.__class__ = Handler
+    protocol = Handler(loop)
     protocol.connection_made(asyncio.Transport())
     whole, payload = _answer(protocol, b"{}")
     sound = whole and payload.read_nowait(-1) == b"{}" and not protocol.should_close

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.streams import StreamReader
@@ -61,6 +62,7 @@ class Lines:
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=sockets,
         )
+        Handler.serve(self.connector)
 
     def take(self, now: float) -> "Line | None":
         """Take the connection that was idle for the shortest time, if one is still sound."""
@@ -191,7 +193,8 @@ class Line:
         # They are None in connections given back to the connector: never here.
         assert protocol is not None
         assert transport is not None
-        protocol.__class__ = Handler
+        if type(protocol) is ResponseHandler:
+            protocol.__class__ = Handler
         if hasattr(transport, "max_size"):
             setattr(transport, "max_size", _READ_BYTES)  # noqa: B010 - only the stock loop has it
         self.connection: Final = connection

@@ -191,6 +191,7 @@ class _Connector(aiohttp.TCPConnector):
             ttl_dns_cache=math.ceil(pool.dns_cache_s),
             socket_factory=sockets,
         )
+        Handler.serve(self)
         self._sockets: Final = sockets
 
     async def connect(
