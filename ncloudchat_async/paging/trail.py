@@ -91,8 +91,8 @@ class Trail(Generic[T]):
         self._step = 2
         self._rewound = False
         self._lost = False
-        self._head: tuple[str, str] | None = None
-        self._rounds = 0
+        self._head: dict[str, str] = {}
+        self._anew_at = 0
         self._repeats = Repeats()
         self._doubted = False
         self._beyond_empty = False
@@ -256,7 +256,7 @@ class Trail(Generic[T]):
         return (yield from self._look_beyond(got))
 
     def _join(self, got: _Got[T]) -> bool:
-        self._tell_rounds([row.id for row in got.rows])
+        self._tell_rounds(got.rows)
         news, strays = self._seen.news(got.rows)
         if got.offset == 0:
             self._seen.begin(got.rows)
@@ -277,17 +277,19 @@ class Trail(Generic[T]):
         self._news, self._strays, self._joined = news, strays, True
         return bool(news)
 
-    def _tell_rounds(self, ids: Sequence[str]) -> None:
+    def _tell_rounds(self, rows: Sequence[T]) -> None:
         """Give up a list that begins anew, so long that its begin is forgotten by then.
 
         One row may have moved there, two side by side hardly, and not again and again.
         """
-        if self._head is None:
-            self._head = (ids[0], ids[1]) if len(ids) > 1 else None
-        elif not self._seen.complete and self._head in pairwise(ids):
-            self._rounds += self._seen.rank(self._head[1]) is None
-            if self._rounds > 1:
-                raise PagingError("the list begins anew instead of ending")
+        if len(self._head) < _MOST_ROWS:
+            self._head.update(pairwise(row.id for row in rows))
+        elif len(rows) > 1 and self._head.get(rows[0].id) == rows[1].id:
+            count = self._seen.count
+            if self._seen.rank(rows[1].id) is None and count > self._anew_at + 3 * _MOST_ROWS:
+                if self._anew_at:
+                    raise PagingError("the list begins anew instead of ending")
+                self._anew_at = count
 
     def _pass_old(self, got: _Got[T]) -> None:
         """Go on after a page without news that is not the last, unless pages repeat."""
