@@ -111,7 +111,7 @@ class Trail(Generic[T]):
             PagingError: The server repeats pages. `ask` stays, so that it can be tried again.
         """
         first = max(self._strays, len(self._news) - MARKS)
-        self._recent.extend(row.id for row in self._news[first:])
+        self._recent.extend([row.id for row in self._news[first:]])
         self._news, self._strays, self._joined = (), 0, False
         try:
             self.ask = self._walk.send(_Got(offset, rows, len(rows)))
