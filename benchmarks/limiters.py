@@ -5,13 +5,14 @@ serve virtual and real time.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 
 __all__ = ["Bucket", "Concurrency", "FixedWindow", "Limiter", "SlidingWindow", "limiter"]
 
 
-class Limiter:
+class Limiter(ABC):
     """Admits requests up to a limit.
 
     Args:
@@ -21,11 +22,11 @@ class Limiter:
     def __init__(self, limit: float) -> None:
         self.limit = limit
 
+    @abstractmethod
     def admit(self, now: float) -> float | None:
         """Decide on a request; None admits it, a number is its Retry-After in seconds."""
-        raise NotImplementedError
 
-    def leave(self) -> None:
+    def leave(self) -> None:  # noqa: B027 - most take no note
         """Take note that an admitted request was answered."""
 
 

@@ -287,11 +287,9 @@ async def test_an_answer_that_begins_when_time_is_up_and_stalls(
         await asyncio.to_thread(thread.join, 5)
 
 
-@pytest.mark.parametrize(
-    "said", [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM], ids=["head", "body", "1xx"]
-)
-async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> None:
-    """Closing ends an attempt whose head came in the same turn, and says so."""
+@contextlib.asynccontextmanager
+async def unanswered() -> AsyncIterator[tuple[DirectTransport, asyncio.Task[Response]]]:
+    """Begin an attempt whose request arrives and gets no answer."""
     asked = asyncio.Event()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -306,6 +304,15 @@ async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> Non
         await transport.open()
         attempt = asyncio.create_task(transport.perform(GET, None))
         await asked.wait()
+        yield transport, attempt
+
+
+@pytest.mark.parametrize(
+    "said", [HEAD_ONLY, HEAD_ONLY + b"{", INTERIM], ids=["head", "body", "1xx"]
+)
+async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> None:
+    """Closing ends an attempt whose head came in the same turn, and says so."""
+    async with unanswered() as (transport, attempt):
         (line,) = transport._lines._busy
         line.protocol.data_received(said)
         await transport.aclose()
@@ -316,20 +323,7 @@ async def test_an_answer_that_begins_when_the_pool_is_closed(said: bytes) -> Non
 
 async def test_an_answer_that_is_complete_when_time_is_up() -> None:
     """What came whole before the attempt was failed is its answer; the connection is not kept."""
-    asked = asyncio.Event()
-
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        asked.set()
-        await reader.read()
-
-    async with serving(play) as base_url:
-        transport = DirectTransport(
-            base_url, {}, timeouts=Timeouts(), pool=Pool(), sockets=Sockets()
-        )
-        await transport.open()
-        attempt = asyncio.create_task(transport.perform(GET, None))
-        await asked.wait()
+    async with unanswered() as (transport, attempt):
         (line,) = transport._lines._busy
         line.protocol.data_received(OK + b"Content-Length: 2\r\n\r\n{}")
         line.fail(TimeoutError())
