@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from ncloudchat_async.paging.seen import Row
 from ncloudchat_async.paging.trail import Ask, Trail
@@ -29,6 +29,13 @@ Fetch = Callable[[int, int], Awaitable[Sequence[T]]]
 """Asks for one page: `(offset, per_page)` gives the rows from there, in the list's order."""
 
 
+class _Flight(NamedTuple, Generic[T]):
+    """A page that was asked for."""
+
+    offset: int
+    rows: asyncio.Future[Sequence[T]]
+
+
 class Ahead(Generic[T]):
     """Turns the pages of one list, with several in flight.
 
@@ -43,7 +50,7 @@ class Ahead(Generic[T]):
     """
 
     # Not an anyio task group: that cannot stay open between two rows, since an iterator
-    # left by `break` is not told so. This object owns the tasks instead: `drop` cancels
+    # left by `break` is not told so. This object owns the workers instead: `drop` cancels
     # them when the iterator goes, `close` waits for their end as well.
 
     def __init__(
@@ -62,8 +69,8 @@ class Ahead(Generic[T]):
         self._limit = 1
         self._trust = 0
         self._wanted: int | None = None
-        self._flying: set[asyncio.Task[Sequence[T]]] = set()
-        self._held: dict[int, asyncio.Task[Sequence[T]]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._held: dict[int, asyncio.Future[Sequence[T]]] = {}
         self._next = 0
         self._brakes: set[int] = set()
         self._judged: set[int] = set()
@@ -94,8 +101,8 @@ class Ahead(Generic[T]):
     def drop(self) -> None:
         """Cancel the pages in flight and forget those that wait for their turn."""
         self._launching = False
-        for task in self._flying:
-            task.cancel()
+        for worker in self._workers:
+            worker.cancel()
         self._held.clear()
         self._brakes.clear()
         self._judged.clear()
@@ -107,12 +114,12 @@ class Ahead(Generic[T]):
         """
         self._closed = True
         self.drop()
-        if self._flying:
-            await asyncio.wait(self._flying)
+        if self._workers:
+            await asyncio.wait(self._workers)
 
     def abandon(self) -> None:
         """Cancel the pages in flight from wherever the garbage collector runs."""
-        if not self._flying or self._loop is None or self._loop.is_closed():
+        if not self._workers or self._loop is None or self._loop.is_closed():
             return
         try:
             here = asyncio.get_running_loop() is self._loop
@@ -133,19 +140,18 @@ class Ahead(Generic[T]):
                 return ()
             news = self._trail.take(ask.offset, rows)
         else:
-            offset, task = held
-            # Not `await task`: a reader cancelled there would wait for the page to end too.
-            await asyncio.wait((task,))
+            offset, page = held
+            await self._arrival(page)
             if self._closed:
                 return ()
-            rows = task.result()
+            rows = page.result()
             if offset < ask.offset and offset + len(rows) <= self._trail.position:
                 return ()  # it is shorter than it should be and brings nothing
             news = self._trail.take(offset, rows)
             if news is None and offset not in self._judged:
                 # The page before it is missing, not this one: it may join after that.
                 self._judged.add(offset)
-                self._held[offset] = task
+                self._held[offset] = page
         if news is None:
             self._trust //= 2
         else:
@@ -158,22 +164,31 @@ class Ahead(Generic[T]):
             self._launch_ahead()
         return news or ()
 
+    async def _arrival(self, page: "asyncio.Future[Sequence[T]]") -> None:
+        if page.done():
+            # Pages come in bursts: others have their turn between two of them.
+            await asyncio.sleep(0)
+        else:
+            # Not `await page`: that would cancel the page with the reader, and take one that
+            # was cancelled by `close` for a cancellation of the reader.
+            await asyncio.wait((page,))
+
     async def _ask_now(self, ask: Ask) -> Sequence[T]:
         """Ask for one page before any further one."""
         self._launching = False
-        while len(self._flying) >= self._limit:
-            await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+        while len(self._workers) >= self._limit:
+            await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
         if self._closed:
             return ()
         return await self._page(ask.offset, ask.per_page)
 
-    def _covering(self, ask: Ask) -> tuple[int, asyncio.Task[Sequence[T]]] | None:
+    def _covering(self, ask: Ask) -> _Flight[T] | None:
         """Take out the first page asked for already that reaches from the rows that came on."""
         offset = min(self._held, default=ask.offset + 1)
         if offset > ask.offset:
             return None
         self._brakes.discard(offset)
-        return offset, self._held.pop(offset)
+        return _Flight(offset, self._held.pop(offset))
 
     def _launch_ahead(self) -> None:
         """Ask for pages until the window is full, as far as the list is known to go on."""
@@ -204,32 +219,48 @@ class Ahead(Generic[T]):
         self._judged.discard(offset)
 
     def _fill(self) -> None:
-        while (
-            self._launching
-            and not self._brakes
-            and len(self._flying) < self._limit
-            and len(self._held) < _DEPTH * self._limit
-            and (self._wanted is None or self._next < self._trail.position - 1 + self._wanted)
-        ):
-            self._launch(self._next)
-            self._next += self._trail.full - 1
+        while len(self._workers) < self._limit and (flight := self._reserve()):
+            self._loop = asyncio.get_running_loop()
+            worker = self._loop.create_task(self._work(flight))
+            self._workers.add(worker)
+            worker.add_done_callback(partial(self._leave, flight))
 
-    def _launch(self, offset: int) -> None:
-        self._loop = asyncio.get_running_loop()
-        task = self._loop.create_task(self._page(offset, self._trail.per_page))
-        self._held[offset] = task
-        self._flying.add(task)
-        task.add_done_callback(partial(self._land, offset))
+    def _reserve(self) -> _Flight[T] | None:
+        """Hold a place for the next page, if it is wanted already."""
+        offset = self._next
+        if (
+            not self._launching
+            or self._brakes
+            or len(self._held) >= _DEPTH * self._limit
+            or (self._wanted is not None and offset >= self._trail.position - 1 + self._wanted)
+        ):
+            return None
+        self._next += self._trail.full - 1
+        self._held[offset] = asyncio.get_running_loop().create_future()
+        return _Flight(offset, self._held[offset])
+
+    async def _work(self, flight: _Flight[T] | None) -> None:
+        # Not a task for each page: that would ask for the next one a step of the loop later,
+        # after all else that is ready, such as the other pages that came just now.
+        while flight:
+            offset, rows = flight
+            try:
+                rows.set_result(await self._page(offset, self._trail.per_page))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
+                rows.set_exception(error)
+            finally:
+                rows.cancel()  # if neither: this worker is cancelled
+            # Asking for the exception marks it as seen: it matters only if the page is needed.
+            short = rows.exception() is not None or len(rows.result()) < self._trail.full
+            if short and self._held.get(offset) is rows:
+                self._brakes.add(offset)
+            flight = self._reserve() if len(self._workers) <= self._limit else None
 
     async def _page(self, offset: int, per_page: int) -> Sequence[T]:
-        # Counted here, since a task that is cancelled before it begins asks for nothing.
+        # Counted here, since a worker that is cancelled before it begins asks for nothing.
         self.calls += 1
         return await self._fetch(offset, per_page)
 
-    def _land(self, offset: int, task: asyncio.Task[Sequence[T]]) -> None:
-        self._flying.discard(task)
-        # Asking for the exception marks it as seen: it matters only if the page is needed.
-        failed = task.cancelled() or task.exception() is not None
-        if self._held.get(offset) is task and (failed or len(task.result()) < self._trail.full):
-            self._brakes.add(offset)
-        self._fill()
+    def _leave(self, first: _Flight[T], worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        first.rows.cancel()  # it was never asked for if the worker was cancelled so early

@@ -318,12 +318,9 @@ class Pages(Generic[T]):
         check_whole("limit", limit, 0, optional=True)
         if limit is not None:
             limit = limit if self._limit is None else min(limit, self._limit)
-        items: list[T] = []
         most = self._limit if limit is None else limit
-        async with PageIterator(*self._begin(most)) as pages:
-            async for page in pages:
-                items.extend(page.items)
-        return items
+        async with ItemIterator(*self._begin(most)) as items:
+            return [item async for item in items]
 
     def _begin(self, limit: int | None) -> tuple[Ahead[T], Trail[T], int | None, _Source]:
         trail = Trail[T](min(self._per_page, limit or self._per_page), self._start)

@@ -351,6 +351,36 @@ async def test_closing_while_the_first_page_is_awaited_gives_nothing_out(kind: s
     assert not others()
 
 
+async def test_closing_ends_a_reader_that_waits_for_a_later_page() -> None:
+    """So it does when those in flight have answered before."""
+    held = Held(items(3000))
+    pages = Pages(held.fetch, operation="Things.list", window=2).pages()
+    await anext(pages)
+    for _ in range(4):
+        await until(lambda: len(held.waiting) == 2)
+        held.waiting[min(held.waiting)].set_result(None)
+        await anext(pages)
+    reader = asyncio.ensure_future(anext(pages, None))
+    await until(lambda: len(held.waiting) == 2)
+    await asyncio.gather(pages.aclose(), until(reader.done))
+    assert reader.result() is None
+    assert not others()
+
+
+async def test_closing_before_a_page_ahead_was_asked_for_ends_the_reader_too() -> None:
+    """A worker that never began asks for nothing, and leaves nobody waiting for it."""
+    held, window = Held(items(1000)), 1
+    pages = Pages(held.fetch, operation="Things.list", window="auto", suggest=lambda: window)
+    rows = aiter(pages)
+    for _ in range(100):
+        await anext(rows)
+    window = 2
+    reader = asyncio.ensure_future(anext(rows, None))
+    await asyncio.gather(rows.aclose(), until(reader.done))
+    assert reader.result() is None
+    assert held.asked == 1
+
+
 async def test_closing_ends_the_wait_for_room_without_a_request() -> None:
     """A page that waits until fewer are in flight is not asked for once the iterator is closed."""
     held = Held(items(1000), free=0)
@@ -417,6 +447,77 @@ async def test_a_late_page_does_not_hold_up_those_behind_it() -> None:
     assert await reading == items(2_000)
 
 
+async def test_nothing_is_asked_for_ahead_of_a_page_that_failed() -> None:
+    """What is in flight lands, but a server that is down gets no window of requests more."""
+    held = Held(items(3000))
+    held.fails[198] = ServerError("down")
+    async with aiter(Pages(held.fetch, operation="Things.list", window=4)) as rows:
+        await anext(rows)
+        await until(lambda: len(held.waiting) == 4)
+        held.waiting[198].set_result(None)
+        await until(lambda: 198 not in held.waiting)
+        held.waiting[297].set_result(None)
+        await until(lambda: 297 not in held.waiting)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert held.asked == 5
+
+
+async def test_the_next_page_is_asked_for_in_the_step_in_which_one_came() -> None:
+    """A request does not wait for all else that is ready, such as what others decode."""
+    held = Held(items(3000))
+    async with aiter(Pages(held.fetch, operation="Things.list", window=4)) as rows:
+        await anext(rows)
+        await until(lambda: len(held.waiting) == 4)
+        asked_before_others: list[int] = []
+        for page in list(held.waiting.values()):
+            page.set_result(None)
+            asyncio.get_running_loop().call_soon(lambda: asked_before_others.append(held.asked))
+        await until(lambda: len(asked_before_others) == 4)
+        assert asked_before_others == [6, 7, 8, 9]
+
+
+async def test_pages_that_are_there_leave_others_their_turn() -> None:
+    """A reader that only takes what waits in memory does not keep the loop to itself."""
+    held, steps = Held(items(3000)), 0
+
+    async def other() -> None:
+        nonlocal steps
+        while True:
+            steps += 1
+            await asyncio.sleep(0)
+
+    async with Pages(held.fetch, operation="Things.list", window=4).pages() as pages:
+        await anext(pages)
+        await until(lambda: len(held.waiting) == 4)
+        for page in list(held.waiting.values()):
+            page.set_result(None)
+        await until(lambda: held.asked == 9)
+        task = asyncio.ensure_future(other())
+        for read in range(4):
+            assert steps >= read
+            await anext(pages)
+        task.cancel()
+
+
+async def test_a_window_that_shrinks_has_fewer_pages_in_flight() -> None:
+    """Those in flight beyond it land, and are not followed by others."""
+    held, window = Held(items(6000)), 8
+    pages = Pages(held.fetch, operation="Things.list", window="auto", suggest=lambda: window)
+    async with pages.pages() as reader:
+        await anext(reader)
+        for _ in range(2):  # the window opens with the trust in the list
+            await until(lambda: len(held.waiting) >= 4)
+            held.waiting[min(held.waiting)].set_result(None)
+            await anext(reader)
+        await until(lambda: len(held.waiting) == 8)
+        window = 2
+        for _ in range(8):
+            held.waiting[min(held.waiting)].set_result(None)
+            await anext(reader)
+        assert len(held.waiting) == 2
+
+
 async def test_costs_few_calls_more_than_a_plain_loop() -> None:
     """At most 1.05 times, when nothing changes, also with pages in flight."""
     for window in (1, 16):
@@ -445,7 +546,7 @@ async def test_a_server_that_repeats_pages_ends_in_an_error(window: int) -> None
     with pytest.raises(PagingError, match=r"Things\.list: .*repeats") as caught:
         await collect(Pages(fetch, operation="Things.list", window=window), got)
     assert got == items(100)
-    assert 3 <= caught.value.attempts <= 6 + 3 * window
+    assert 3 <= caught.value.attempts <= 6 + 4 * window, "more than what may wait in memory"
     assert caught.value.cursor is not None
     await until(lambda: not others())
 
