@@ -8,7 +8,6 @@ page between, and no row.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from ncloudchat_async.paging.seen import Row
@@ -69,7 +68,7 @@ class Ahead(Generic[T]):
         self._limit = 1
         self._trust = 0
         self._wanted: int | None = None
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: dict[asyncio.Task[None], _Flight[T]] = {}
         self._held: dict[int, asyncio.Future[Sequence[T]]] = {}
         self._next = 0
         self._brakes: set[int] = set()
@@ -222,8 +221,8 @@ class Ahead(Generic[T]):
         while len(self._workers) < self._limit and (flight := self._reserve()):
             self._loop = asyncio.get_running_loop()
             worker = self._loop.create_task(self._work(flight))
-            self._workers.add(worker)
-            worker.add_done_callback(partial(self._leave, flight))
+            self._workers.setdefault(worker, flight)  # an eager task is further already
+            worker.add_done_callback(self._leave)
 
     def _reserve(self) -> _Flight[T] | None:
         """Hold a place for the next page, if it is wanted already."""
@@ -242,25 +241,39 @@ class Ahead(Generic[T]):
     async def _work(self, flight: _Flight[T] | None) -> None:
         # Not a task for each page: that would ask for the next one a step of the loop later,
         # after all else that is ready, such as the other pages that came just now.
+        worker = asyncio.current_task()
+        assert worker is not None, "coroutines run in tasks"
         while flight:
+            self._workers[worker] = flight
             offset, rows = flight
             try:
                 rows.set_result(await self._page(offset, self._trail.per_page))
-            except Exception as error:  # noqa: BLE001 - whatever it is, the reader gets it
+            except BaseException as error:
                 rows.set_exception(error)
+                if not isinstance(error, Exception):
+                    raise
             finally:
-                rows.cancel()  # if neither: this worker is cancelled
-            # Asking for the exception marks it as seen: it matters only if the page is needed.
-            short = rows.exception() is not None or len(rows.result()) < self._trail.full
-            if short and self._held.get(offset) is rows:
-                self._brakes.add(offset)
-            flight = self._reserve() if len(self._workers) <= self._limit else None
+                # Asking for the exception marks it as seen: it matters only if the page is
+                # needed.
+                if rows.exception() is not None or len(rows.result()) < self._trail.full:
+                    self._brake(flight)
+            # A cancellation may have been swallowed, when the page came in the same moment.
+            go_on = len(self._workers) <= self._limit and not worker.cancelling()
+            flight = self._reserve() if go_on else None
 
     async def _page(self, offset: int, per_page: int) -> Sequence[T]:
         # Counted here, since a worker that is cancelled before it begins asks for nothing.
         self.calls += 1
         return await self._fetch(offset, per_page)
 
-    def _leave(self, first: _Flight[T], worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        first.rows.cancel()  # it was never asked for if the worker was cancelled so early
+    def _brake(self, flight: _Flight[T]) -> None:
+        """Ask for nothing further until this page was judged."""
+        if self._held.get(flight.offset) is flight.rows:
+            self._brakes.add(flight.offset)
+
+    def _leave(self, worker: asyncio.Task[None]) -> None:
+        self._workers.pop(worker).rows.cancel()  # it never began, or the page is there
+        if not worker.cancelled():
+            worker.exception()  # the reader gets it
+        if not worker.cancelling():
+            self._fill()

@@ -187,7 +187,7 @@ class Trail(Generic[T]):
         little further. When no row is left that is remembered, begin again: old rows may
         then come again, but none is missed.
         """
-        self.per_page = max(2, self.per_page)
+        self.per_page, self.full = max(2, self.per_page), max(2, self.full)
         best: _Got[T] | None = None
         most, further = 0, _FURTHER
         # Lost again without news: the place found was behind the end of the list.

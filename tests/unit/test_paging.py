@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import pickle
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -39,6 +40,10 @@ async def collect(pages: Pages[Item], got: list[Item]) -> None:
         got.append(row)
 
 
+class Outcome(BaseException):
+    """As test frameworks raise them."""
+
+
 class Held:
     """A server that answers only when told to, and counts what it was asked for."""
 
@@ -47,7 +52,8 @@ class Held:
         self.free = free
         self.waiting: dict[int, asyncio.Future[None]] = {}
         self.asked = self.cancelled = 0
-        self.fails: dict[int, Exception] = {}
+        self.fails: dict[int, BaseException] = {}
+        self.answers: dict[int, Sequence[Item]] = {}
 
     async def fetch(self, offset: int, per_page: int) -> Sequence[Item]:
         """Answer at once up to the offset `free`, else when released."""
@@ -63,7 +69,14 @@ class Held:
                 del self.waiting[offset]
         if offset in self.fails:
             raise self.fails[offset]
-        return self.rows[offset : offset + per_page]
+        return self.answers.pop(offset, self.rows[offset : offset + per_page])
+
+    async def answer(self) -> None:
+        """Release every page as soon as others had their turn."""
+        while True:
+            for page in self.waiting.values():
+                page.set_result(None)
+            await asyncio.sleep(0)
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -463,6 +476,116 @@ async def test_nothing_is_asked_for_ahead_of_a_page_that_failed() -> None:
         assert held.asked == 5
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, Outcome])
+async def test_what_is_no_ordinary_error_reaches_the_reader_as_it_is(
+    kind: type[BaseException],
+) -> None:
+    """So it does with a window of 1; nothing is asked for beyond it, and nothing is logged."""
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    held = Held(items(9000), free=5000)
+    held.fails[198] = kind()
+    got: list[Item] = []
+    with pytest.raises(kind):
+        await collect(Pages(held.fetch, operation="Things.list", window=4), got)
+    assert got == items(199)
+    assert held.asked <= 2 + 4 * 4
+    await until(lambda: not others())
+    held.fails.clear()
+    gc.collect()
+    assert told == []
+
+
+def test_an_exit_in_a_page_ahead_ends_the_loop_at_once() -> None:
+    """`SystemExit` and `KeyboardInterrupt` do not wait until somebody needs the page."""
+    held = Held(items(9000), free=5000)
+    held.fails[198] = SystemExit(7)
+
+    async def read() -> None:
+        async with aiter(Pages(held.fetch, operation="Things.list", window=4)) as rows:
+            await anext(rows)
+            await until(lambda: False)
+
+    with pytest.raises(SystemExit):
+        asyncio.run(read())
+
+
+async def test_a_page_that_came_short_does_not_end_reading_ahead() -> None:
+    """Where a server cuts a page, the full ones behind it are asked for ahead again."""
+    held = Held(items(9000))
+    held.answers[99] = held.rows[99:150]
+    async with Pages(held.fetch, operation="Things.list", window=4).pages() as pages:
+        await anext(pages)
+        await until(lambda: len(held.waiting) == 4)
+        answering = asyncio.ensure_future(held.answer())
+        for _ in range(12):
+            await anext(pages)
+        answering.cancel()
+        for _ in range(8):  # pages that wait in memory leave room for others
+            await anext(pages)
+        await until(lambda: len(held.waiting) == 4)
+
+
+async def test_a_cancelled_worker_asks_for_nothing_more_if_the_page_came_anyway() -> None:
+    """A fetch may swallow its cancellation; `asyncio.run` would wait for more pages then."""
+    held = Held(items(9000))
+
+    async def fetch(offset: int, per_page: int) -> Sequence[Item]:
+        try:
+            return await held.fetch(offset, per_page)
+        except asyncio.CancelledError:
+            return held.rows[offset : offset + per_page]
+
+    async with aiter(Pages(fetch, operation="Things.list", window=4)) as rows:
+        await anext(rows)
+        await until(lambda: len(held.waiting) == 4)
+        for worker in others():
+            worker.cancel()
+        await until(lambda: not others())
+        await asyncio.sleep(0)
+        assert not others()
+        assert held.asked == 5
+
+
+async def test_pages_that_were_read_are_let_go() -> None:
+    """Whoever asked for a page does not keep it in memory while it asks for others."""
+    held = Held(items(3000))
+    async with Pages(held.fetch, operation="Things.list", window=4).pages() as pages:
+        await anext(pages)
+        await until(lambda: len(held.waiting) == 4)
+        answers: list[weakref.ref[object]] = []
+
+        class Rows(list[Item]):
+            """A page that can be watched."""
+
+        for offset in list(held.waiting):
+            page = Rows(items(3000)[offset : offset + 100])
+            answers.append(weakref.ref(page))
+            held.answers[offset] = page
+            del page
+            held.waiting[offset].set_result(None)
+        for _ in range(4):
+            await anext(pages)
+        gc.collect()
+        assert sum(answer() is not None for answer in answers) <= 1
+
+
+async def test_first_with_a_cursor_asks_for_no_page_twice() -> None:
+    """Also where the row before the place is the last of the page that was searched."""
+    cursor = [page.cursor async for page in of(lists(300), limit=150).pages()][-1]
+    asked: list[int] = []
+    rows = items(300)[1:]
+
+    async def fetch(offset: int, per_page: int) -> Sequence[Item]:
+        asked.append(offset)
+        await asyncio.sleep(0)
+        return rows[offset : offset + per_page]
+
+    pages = Pages(fetch, operation="Things.list", window=8, cursor=cursor)
+    assert await pages.first() == Item("row-150")
+    assert asked == [149, 49, 148]
+
+
 async def test_the_next_page_is_asked_for_in_the_step_in_which_one_came() -> None:
     """A request does not wait for all else that is ready, such as what others decode."""
     held = Held(items(3000))
@@ -501,7 +624,7 @@ async def test_pages_that_are_there_leave_others_their_turn() -> None:
 
 
 async def test_a_window_that_shrinks_has_fewer_pages_in_flight() -> None:
-    """Those in flight beyond it land, and are not followed by others."""
+    """Those in flight beyond it land, and are followed by as many as it allows."""
     held, window = Held(items(6000)), 8
     pages = Pages(held.fetch, operation="Things.list", window="auto", suggest=lambda: window)
     async with pages.pages() as reader:
@@ -511,11 +634,23 @@ async def test_a_window_that_shrinks_has_fewer_pages_in_flight() -> None:
             held.waiting[min(held.waiting)].set_result(None)
             await anext(reader)
         await until(lambda: len(held.waiting) == 8)
+        window = 6
+        held.waiting[min(held.waiting)].set_result(None)
+        await anext(reader)
+        assert len(held.waiting) == 7
+        for page in list(held.waiting.values()):
+            page.set_result(None)
+        await until(lambda: len(held.waiting) == 6)
         window = 2
-        for _ in range(8):
-            held.waiting[min(held.waiting)].set_result(None)
+        await anext(reader)
+        for page in list(held.waiting.values()):
+            page.set_result(None)
+        for _ in range(6):
             await anext(reader)
-        assert len(held.waiting) == 2
+        await until(lambda: len(held.waiting) == 2)
+        for _ in range(9):
+            await asyncio.sleep(0)
+            assert len(held.waiting) == 2
 
 
 async def test_costs_few_calls_more_than_a_plain_loop() -> None:
