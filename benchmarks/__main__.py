@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", help="a benchmark, or `all`; without one: list them")
     parser.add_argument(
-        "--json", type=Path, help="write the figures here; one benchmark replaces its rows"
+        "--json", type=Path, help="write the figures here; one benchmark replaces its own"
     )
     parser.add_argument("--compare", type=Path, help="show what changed since an earlier --json")
     options, rest = parser.parse_known_args(argv)

@@ -59,9 +59,9 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.curves.update(other.curves)
 
     def renew(self, other: "Result") -> None:
-        """Take over what another run found, in place of what is known of its rows."""
-        rows = {f.row for f in other.figures}
-        self.figures = [f for f in self.figures if f.row not in rows]
+        """Take over what another run found, in place of what is known of the same."""
+        names = {f.name for f in other.figures}
+        self.figures = [f for f in self.figures if f.name not in names]
         self.add(other)
 
 

@@ -1,8 +1,11 @@
-"""What is left of a limit of 500 requests a second, and what is refused, by the way of pacing.
+"""How well a limit is kept, found and followed over sockets, in real time: rows 8 and 9.
 
-A server of its own refuses beyond the limit (a bucket of 10 ms). Ours is told the limit, and
-in a second run has to find it; aiolimiter is told it, over a tuned aiohttp; a semaphore with
-full jitter by `backoff` is what most programs do. Printed only: rows 7 to 9 have the bounds.
+First, printed only, what is left of 500 requests a second by the way of pacing: ours is told
+the limit (a bucket of 10 ms), and in a second run has to find it; aiolimiter is told it, over
+a tuned aiohttp; a semaphore with full jitter by `backoff` is what most programs do.
+
+Then whole clients that are told nothing, each before a server of its own with another kind of
+limit, all at the same time: for 120 s, and for 240 s in which the limit halves and doubles.
 """
 
 import argparse
@@ -10,18 +13,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Final
 
 import aiohttp
 import backoff
 
+from benchmarks import simulator
 from benchmarks.contenders import HEADERS, PATH
 from benchmarks.figures import Result
 from benchmarks.loops import run
 from benchmarks.measuring import Call
-from benchmarks.server import MESSAGE, Server, serving
+from benchmarks.server import MESSAGE, Server, apart, serving, started
+from benchmarks.simulator import Scenario
 from ncloudchat_async import Client, Quota, Timeouts
 from ncloudchat_async.errors import NcloudChatError
 
@@ -29,6 +35,9 @@ __all__ = ["main"]
 
 LIMIT: Final = 500.0
 _IN_FLIGHT: Final = 64
+_HIDDEN: Final = (130, 700)
+_CHANGING: Final = (80, 350)
+"""Limits of rows 8 and 9, of those that steered no constant of `wire.pace`."""
 
 Pacer = Callable[[Server], AbstractAsyncContextManager[Call]]
 
@@ -110,34 +119,101 @@ PACERS: Final[dict[str, Pacer]] = {
 }
 
 
-async def _press(server: Server, pacer: Pacer, for_s: float) -> tuple[float, float]:
-    """Send all the time; return accepted over allowed, and the share of 429."""
+@contextlib.asynccontextmanager
+async def _pressing(server: Server, pacer: Pacer, callers: int) -> AsyncIterator[None]:
+    """Send all the time, without a pause between two calls of a caller."""
+
+    async def press(call: Call) -> None:
+        while True:
+            await call()
+
     async with pacer(server) as call:
-        before, end = server.load(), time.monotonic() + for_s
-
-        async def press() -> None:
-            while time.monotonic() < end:
-                await call()
-
-        tasks = [asyncio.create_task(press()) for _ in range(2 * _IN_FLIGHT)]
-        await asyncio.sleep(for_s)
-        done = server.load() - before
+        tasks = [asyncio.create_task(press(call)) for _ in range(callers)]
+        yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _press(server: Server, pacer: Pacer, for_s: float) -> tuple[float, float]:
+    """Return accepted over allowed, and the share of 429."""
+    async with _pressing(server, pacer, 2 * _IN_FLIGHT):
+        before = server.load()
+        await asyncio.sleep(for_s)
+        done = server.load() - before
     accepted = done.served - done.refused
     return accepted / (LIMIT * done.wall_s), done.refused / max(done.served, 1)
 
 
+async def _follow(server: Server, scenario: Scenario) -> simulator.Result:
+    """Send for as long as the scenario lasts; count what the server accepts in each second."""
+    result = simulator.Result(scenario)
+    changes = dict(scenario.changes)
+    async with _pressing(server, lambda server: _client(server, scenario.quota), simulator.CALLERS):
+        before, begun = server.load(), time.monotonic()
+        for second in range(1, int(scenario.duration_s) + 1):
+            await asyncio.sleep(begun + second - time.monotonic())
+            if second in changes:
+                server.change(changes[second])
+            now = server.load()
+            done, before = now - before, now
+            result.sent += done.served
+            result.per_second.append(done.served - done.refused)
+            result.refused_per_second.append(done.refused)
+    return result
+
+
+async def _follow_all(scenarios: Sequence[Scenario]) -> list[simulator.Result]:
+    with apart() as core, ExitStack() as stack:
+        servers = [
+            stack.enter_context(
+                started(
+                    core,
+                    latency_s=scenario.latency_s,
+                    jitter=scenario.spread / 2,
+                    limit=scenario.limit,
+                    kind=scenario.kind,
+                )
+            )
+            for scenario in scenarios
+        ]
+        return await asyncio.gather(*map(_follow, servers, scenarios))
+
+
+def _shortened(scenario: Scenario, by: int) -> Scenario:
+    changes = tuple((moment / by, factor) for moment, factor in scenario.changes)
+    return replace(scenario, duration_s=scenario.duration_s / by, changes=changes)
+
+
+def _rows(shorter: int) -> Result:
+    """Run the scenarios of rows 8 and 9 in real time, each shorter by a factor."""
+    result = Result()
+    for row, what, scenarios in (
+        (8, "hidden limit, real time", simulator.hidden(_HIDDEN, 7001)),
+        (9, "hidden limit halved and doubled, real time", simulator.changing(_CHANGING, 7001)),
+    ):
+        # This server names no time after which to try again.
+        untold = [_shortened(s, shorter) for s in scenarios if not s.retry_after]
+        found = run(_follow_all(untold), uv=False)
+        for r in found:
+            print(
+                f"  {what}, {r.scenario.limit:g}/s {r.scenario.kind:8}"
+                f" {r.goodput:6.1%} used, {r.throttled:6.2%} answered 429"
+            )
+        result.figures += simulator.judged(row, what, found)
+    return result
+
+
 def main(argv: Sequence[str] | None = None) -> Result:
-    """Press on the limit with each."""
+    """Press on the limit with each, then run rows 8 and 9."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=10.0)
-    for_s = parser.parse_args(argv).seconds
+    parser.add_argument("--shorter", type=int, default=1, help="divides the time of rows 8 and 9")
+    options = parser.parse_args(argv)
     for name, pacer in PACERS.items():
         if name.startswith("aiolimiter") and not find_spec("aiolimiter"):
             continue
         with serving(latency_s=0.01, jitter=0.2, limit=LIMIT) as server:
-            goodput, refused = run(_press(server, pacer, for_s), uv=False)
+            goodput, refused = run(_press(server, pacer, options.seconds), uv=False)
         print(f"  {name:20s} {goodput:6.1%} of the limit used, {refused:6.2%} answered 429")
-    return Result()
+    return _rows(options.shorter)

@@ -20,9 +20,10 @@ from typing import Final, cast
 
 import msgspec
 
+from benchmarks.limiters import Limiter, limiter
 from benchmarks.loops import run
 
-__all__ = ["MESSAGE", "PAGE", "Load", "Server", "serving"]
+__all__ = ["MESSAGE", "PAGE", "Load", "Server", "apart", "serving", "started"]
 
 
 def _message(number: int) -> dict[str, object]:
@@ -106,24 +107,18 @@ class Load(msgspec.Struct, frozen=True):
 class _State:
     """What all connections of the server share."""
 
-    def __init__(self, latency_s: float, jitter: float, limit: float | None) -> None:
+    def __init__(self, latency_s: float, jitter: float, limiter: Limiter | None) -> None:
         self.latency_s = latency_s
         self.jitter = jitter
-        self.interval = 0.0 if limit is None else 1.0 / limit
+        self.limiter = limiter
         self.served = 0
         self.refused = 0
-        self._due = 0.0
 
-    def admits(self) -> bool:
-        """Take a token of a bucket that holds 10 ms of the limit."""
-        now = time.monotonic()
-        due = max(self._due, now - 0.01)
-        if due > now:
-            return False
-        self._due = due + self.interval
-        return True
-
-    def load(self) -> bytes:
+    def control(self, request: bytes) -> bytes:
+        """Change the limit where that is asked for, and tell what was done so far."""
+        factor = request.split(b" ", 2)[1].rpartition(b"/")[2]
+        if self.limiter and factor != b"_load":
+            self.limiter.limit *= float(factor)
         load = Load(time.process_time(), time.monotonic(), self.served, self.refused)
         return _answer(msgspec.json.encode(load))
 
@@ -151,11 +146,11 @@ class _Connection(asyncio.Protocol):
 
     def _respond(self, request: bytes) -> None:
         state = self._state
-        if request.startswith(b"GET /_load "):
-            self._transport.write(state.load())
+        if request.startswith(b"GET /_"):
+            self._transport.write(state.control(request))
             return
         answer = next((a for start, a in _ANSWERS if request.startswith(start)), _UNKNOWN)
-        if state.interval and not state.admits():
+        if state.limiter and state.limiter.admit(time.monotonic()) is not None:
             state.refused += 1
             answer = _SLOWER
         state.served += 1
@@ -188,35 +183,69 @@ class Server:
 
     def load(self) -> Load:
         """Ask what it has done so far."""
+        return self._control("_load")
+
+    def change(self, factor: float) -> None:
+        """Multiply its limit."""
+        self._control(f"_limit/{factor}")
+
+    def _control(self, path: str) -> Load:
         with socket.create_connection(("127.0.0.1", self._port)) as asking:
-            asking.sendall(b"GET /_load HTTP/1.1\r\nHost: x\r\n\r\n")
+            asking.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             answer = asking.recv(65536)
         return msgspec.json.decode(answer.partition(b"\r\n\r\n")[2], type=Load)
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[int]:
+    """Keep this process off one core meanwhile, which is given for servers to run on."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, set(cores[1:]) or set(cores))
+    try:
+        yield cores[0]
+    finally:
+        os.sched_setaffinity(0, set(cores))
+
+
+@contextlib.contextmanager
+def started(
+    core: int,
+    *,
+    latency_s: float = 0.0,
+    jitter: float = 0.0,
+    limit: float | None = None,
+    kind: str = "bucket",
+) -> Iterator[Server]:
+    """Start a server on that core.
+
+    Args:
+        core: Number of the core.
+        latency_s: Seconds from a request to its answer.
+        jitter: Share of the latency that an answer may come earlier or later, 0 to 1.
+        limit: Requests per second that are answered, beyond it by 429; None: all.
+        kind: How the server counts them, as in `benchmarks.limiters`.
+    """
+    words = [sys.executable, "-m", "benchmarks.server", "--core", str(core), "--kind", kind]
+    words += ["--latency", str(latency_s), "--jitter", str(jitter), "--limit", str(limit or 0.0)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield Server(int(process.stdout.readline()))
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 @contextlib.contextmanager
 def serving(
     *, latency_s: float = 0.0, jitter: float = 0.0, limit: float | None = None
 ) -> Iterator[Server]:
-    """Start a server on one core, and keep this process to the others meanwhile.
-
-    Args:
-        latency_s: Seconds from a request to its answer.
-        jitter: Share of the latency that an answer may come earlier or later, 0 to 1.
-        limit: Requests per second that are answered, beyond it by 429; None: all.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    words = [sys.executable, "-m", "benchmarks.server", "--core", str(cores[0])]
-    words += ["--latency", str(latency_s), "--jitter", str(jitter), "--limit", str(limit or 0.0)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        os.sched_setaffinity(0, set(cores[1:]) or set(cores))
-        yield Server(int(process.stdout.readline()))
-    finally:
-        os.sched_setaffinity(0, set(cores))
-        process.terminate()
-        process.communicate()
+    """Start one server on a core of its own, with a bucket of 10 ms if it has a limit."""
+    with (
+        apart() as core,
+        started(core, latency_s=latency_s, jitter=jitter, limit=limit) as server,
+    ):
+        yield server
 
 
 async def _serve(state: _State) -> None:
@@ -232,10 +261,11 @@ def _main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--jitter", type=float, default=0.0)
     parser.add_argument("--limit", type=float, default=0.0)
+    parser.add_argument("--kind", default="bucket")
     options = parser.parse_args(argv)
     os.sched_setaffinity(0, {options.core})
-    state = _State(options.latency, options.jitter, options.limit or None)
-    run(_serve(state), uv=True)
+    limits = limiter(options.kind, options.limit) if options.limit else None
+    run(_serve(_State(options.latency, options.jitter, limits)), uv=True)
 
 
 if __name__ == "__main__":

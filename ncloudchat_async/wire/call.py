@@ -15,7 +15,7 @@ from ncloudchat_async.settings import CallOptions
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
 
-__all__ = ["Call", "conclude", "take_back"]
+__all__ = ["Call", "conclude", "is_late", "take_back"]
 
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -70,7 +70,7 @@ def conclude(call: Call, failure: NcloudChatError, now: float) -> NcloudChatErro
             f"({type(failure).__name__}: {failure})"
         )
         cause = failure
-    elif isinstance(failure, TransportError) and _is_late(call, now):
+    elif isinstance(failure, TransportError) and is_late(call, now):
         final = DeadlineExceededError(f"the deadline passed ({failure})")
         cause = failure
     call.failure = None
@@ -87,7 +87,7 @@ def conclude(call: Call, failure: NcloudChatError, now: float) -> NcloudChatErro
     return final.with_traceback(None)
 
 
-def _is_late(call: Call, now: float) -> bool:
+def is_late(call: Call, now: float) -> bool:
     """Tell whether a transport gave up because of the deadline.
 
     Connecting ends 50 ms before it, and timers may be a millisecond early.

@@ -25,6 +25,8 @@ TIMER_S = 0.001
 """Shortest timer: below a millisecond uvloop spins."""
 EXPIRY_S = 0.01
 """Shortest time between two searches for waiters past their deadline."""
+FADING = 0.98
+"""What is left, after one that was quick, of how much longer an answer took before."""
 DEFAULT_QUOTA = Quota()
 """Frozen, so that all who state no quota can share it."""
 ROUNDING_S = 1e-9
@@ -80,6 +82,7 @@ class RateSemaphore:
         self._passed = 0  # interactive grants since a bulk one, while bulk waits
         self._busy_since = 0.0  # when the queues were last empty
         self._soonest = math.inf  # no waiter has an earlier deadline
+        self._answer_s = 0.0
         self._leased: deque[float] = deque()  # moments of permits booked and not used
         self._asked: asyncio.Future[float] | None = None  # a booking under way
         self._opens_at = 0.0  # when the next permit is due, as last heard
@@ -125,6 +128,14 @@ class RateSemaphore:
         return self._paused_until
 
     @property
+    def answer_s(self) -> float:
+        """Seconds within which nearly every answer comes: the longest of late, fading away.
+
+        0 before the first answer.
+        """
+        return self._answer_s
+
+    @property
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
@@ -161,13 +172,16 @@ class RateSemaphore:
 
         Args:
             priority: Queue to wait in.
-            deadline: Moment of the semaphore's clock after which there is no use in a
-                grant; `Quota.max_wait_s` may set an earlier one.
+            deadline: Moment of the semaphore's clock by which an answer must be there. A
+                grant that leaves less time than answers take is not made, or in an
+                overload each would go to who waited longest, and none be answered in
+                time; but half of the time is waited always. `Quota.max_wait_s` bounds
+                the wait alone.
 
         Raises:
             ClientClosedError: The semaphore is closed, or was while the caller waited.
-            DeadlineExceededError: The deadline passed, or cannot be met: the pause and the
-                permits of those ahead already take longer.
+            DeadlineExceededError: The deadline passed, or cannot be met: the pause, the
+                permits of those ahead or the answer take longer.
         """
         if self._closed:
             raise ClientClosedError("the client is closed")
@@ -177,6 +191,8 @@ class RateSemaphore:
             latest = min(latest, now + self._quota.max_wait_s)
         if now < latest and self.try_acquire(priority):
             return
+        if deadline is not None:
+            latest = min(latest, deadline - min(self.answer_s, (deadline - now) / 2))
         if latest < math.inf and self._earliest(now, priority) >= latest:
             raise DeadlineExceededError("the queue for the quota is longer than the deadline")
         queue = self._bulk if priority == "bulk" else self._interactive
@@ -189,7 +205,9 @@ class RateSemaphore:
         if permit is None:
             if self._closed:
                 raise ClientClosedError("the client was closed while the call waited for quota")
-            raise DeadlineExceededError("the deadline passed while the call waited for quota")
+            raise DeadlineExceededError(
+                "the call waited for quota until the deadline was too near for an answer"
+            )
 
     def release(self) -> None:
         """Give a slot back; the permit is spent.
@@ -205,10 +223,22 @@ class RateSemaphore:
 
     def succeeded(self, started: float) -> None:
         """Take note of an answer that was no throttle to an attempt granted at `started`."""
-        pace = self._pace
-        pace.succeeded(started, self._now())
+        now, pace = self._now(), self._pace
+        took_s = now - started
+        if took_s < self._answer_s:
+            took_s += (self._answer_s - took_s) * FADING
+        self._answer_s = took_s
+        pace.succeeded(started, now)
         if pace.interval != self._interval:
             self._adopt_pace()
+
+    def unanswered(self, started: float) -> None:
+        """Take note that the deadline of an attempt granted at `started` cut it off.
+
+        Its answer takes longer than that, and nobody knows how much: twice as long is
+        assumed, so that after a few of these an attempt has the time it needs.
+        """
+        self._answer_s = max(self._answer_s, 2 * (self._now() - started))
 
     def throttled(self, started: float, retry_after_s: float | None = None) -> None:
         """Take note of a 429 to an attempt granted at `started`.

@@ -31,7 +31,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.settings import CallOptions, Timeouts
 from ncloudchat_async.wire.answers import decode
 from ncloudchat_async.wire.auth import AuthLatch, KeyRing
-from ncloudchat_async.wire.call import Call, conclude, take_back
+from ncloudchat_async.wire.call import Call, conclude, is_late, take_back
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.observe import Event, Observer, Stats
 from ncloudchat_async.wire.retry import RetryBudget, in_doubt, is_transient, sleep_s
@@ -265,6 +265,8 @@ class Session:
             self._semaphore.throttled(started, None if asked is None else min(asked, most))
         elif not isinstance(error, TransportError):
             self._semaphore.succeeded(started)
+        elif is_late(call, now):
+            self._semaphore.unanswered(started)
         kind: Literal["throttle", "attempt"]
         kind = "throttle" if isinstance(error, RateLimitedError) else "attempt"
         self._tell(kind, call, now - started, error)

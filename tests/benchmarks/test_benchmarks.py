@@ -23,7 +23,7 @@ from ncloudchat_async.settings import Retry
         ("fairness", ["--callers", "8", "--slots", "4", "--seconds", "0.1"], {4}),
         ("decoding", ["--count", "4", "--rounds", "1"], {5}),
         ("memory", ["--count", "50"], {12}),
-        ("pacing", ["--seconds", "0.1"], set()),
+        ("pacing", ["--seconds", "0.1", "--shorter", "80"], {8, 9}),
         ("imports", ["--rounds", "1"], {13}),
         ("outage", ["--calls", "50"], {14}),
     ],

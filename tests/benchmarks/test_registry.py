@@ -61,9 +61,9 @@ def test_figures_come_back_from_their_file(tmp_path: Path) -> None:
     assert load(tmp_path / "x.json") == result
 
 
-def test_one_benchmark_renews_its_rows_and_no_others() -> None:
-    """What was measured again replaces what was known; the rest of the page stays."""
-    again = Figure(row=2, name="measured again", value=0.4, must=None, target=0.6)
+def test_one_benchmark_renews_its_figures_and_no_others() -> None:
+    """What was measured again replaces what was known; the rest of its row stays."""
+    again = Figure(row=FAIR.row, name=GOOD.name, value=0.4, must=None, target=0.6)
     result = Result(figures=[GOOD, FAIR])
     result.renew(Result(figures=[again]))
     assert result.figures == [FAIR, again]

@@ -221,6 +221,86 @@ def test_unknown_rate_forecasts_nothing() -> None:
     assert not any(task.done() and task.exception() for task in tasks)
 
 
+def test_a_grant_leaves_time_for_the_answer() -> None:
+    """Who would be granted too late for an answer is turned away and sends nothing."""
+    world = World(UNPACED)
+    for _ in range(100):
+        world.semaphore.succeeded(world.loop.now - 0.2)
+    assert world.semaphore.answer_s == pytest.approx(0.2, rel=0.01)
+    assert world.semaphore.try_acquire()
+    late = world.caller("late", wait_s=1.0)
+    world.caller("next", wait_s=9.0)
+    world.loop.run(10.7)
+    assert not late.done()
+    world.loop.run(10.85)
+    assert failure(late) is DeadlineExceededError
+    world.semaphore.release()
+    world.loop.settle()
+    assert world.names() == ["next"]
+
+
+def test_half_of_the_time_is_waited_however_slow_answers_are() -> None:
+    """A server that was slow may be faster now: nobody is turned away on hearsay."""
+    world = World(UNPACED)
+    for _ in range(100):
+        world.semaphore.succeeded(world.loop.now - 5.0)
+    assert world.semaphore.try_acquire()
+    late = world.caller("late", wait_s=1.0)
+    world.loop.run(10.45)
+    assert not late.done()
+    world.semaphore.release()
+    world.loop.settle()
+    assert world.names() == ["late"]
+
+
+@pytest.mark.parametrize("quota", [Quota(rate=20), UNPACED])
+def test_an_overload_does_not_waste_what_is_granted(quota: Quota) -> None:
+    """Grants that go to those who waited longest are answered in time all the same.
+
+    Also after answers have become slower than what is left of a deadline.
+    """
+    world = World(quota)
+    loop, semaphore = world.loop, world.semaphore
+    answered: list[float] = []
+    cut_off: list[float] = []
+    latency_s = 0.03
+
+    async def pause(seconds: float) -> None:
+        over = loop.create_future()
+        loop.call_at(loop.now + seconds, over.set_result, None)
+        await over
+
+    async def caller() -> None:
+        while True:
+            deadline = loop.now + 1
+            try:
+                await semaphore.acquire(deadline=deadline)
+            except DeadlineExceededError:
+                await pause(0.05)
+                continue
+            granted, left_s = loop.now, deadline - loop.now
+            await pause(min(latency_s, left_s))
+            if latency_s < left_s:
+                answered.append(loop.now)
+                semaphore.succeeded(granted)
+            else:
+                cut_off.append(loop.now)
+                semaphore.unanswered(granted)
+            semaphore.release()
+
+    callers = [loop.create_task(caller()) for _ in range(100)]
+    loop.run(40)
+    latency_s = 0.2
+    loop.run(70)
+    rates = [20, 20] if quota.rate else [1 / 0.03, 1 / 0.2]
+    assert sum(at < 40 for at in answered) >= 0.95 * 30 * rates[0]
+    assert sum(at > 40 for at in answered) >= 0.9 * 30 * rates[1]
+    assert len(cut_off) <= 0.03 * len(answered)
+    for task in callers:
+        task.cancel()
+    loop.settle()
+
+
 def test_close_wakes_everybody() -> None:
     """Closing ends every wait, refuses newcomers and still takes slots back."""
     world = World(UNPACED)

@@ -213,11 +213,13 @@ async def test_a_transport_that_gives_up_at_the_deadline() -> None:
         clock.now_s += 5
         raise errors.NoReplyError("no answer")
 
-    session = await session_over(Scripted([slow]), clock=clock)
+    semaphore = RateSemaphore(Quota(adaptive=False), now=clock.now)
+    session = await session_over(Scripted([slow]), clock=clock, semaphore=semaphore)
     error = await failure_of(session.send(CALLS["PUT"], options(5)))
     assert isinstance(error, errors.DeadlineExceededError)
     assert isinstance(error.__cause__, errors.NoReplyError)
     assert error.applied == "unknown"
+    assert semaphore.answer_s > 5, "others are not granted as late again"
 
 
 @pytest.mark.parametrize(
