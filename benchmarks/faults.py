@@ -101,11 +101,12 @@ def report(opener: str, cells: dict[tuple[str, str], Cell]) -> list[Figure]:
     return [
         Figure(
             row=15,
-            name=f"{len(cells)} faulty calls over {opener}: {what}",
+            name=f"faulty calls over {opener}: {what}",
             value=len(found),
             unit="",
             must=0,
             target=0,
+            note=f"of {len(cells)}",
         )
         for what, found in totals.items()
     ]
