@@ -239,6 +239,20 @@ def test_a_grant_leaves_time_for_the_answer() -> None:
     assert world.names() == ["next"]
 
 
+def test_a_slow_answer_is_remembered_and_fades() -> None:
+    """Answers scatter: the slowest of late counts, for some fifty quick ones."""
+    semaphore, now = World(UNPACED).semaphore, 10.0
+    semaphore.succeeded(now - 1.0)
+    semaphore.unanswered(now - 0.1)
+    assert semaphore.answer_s == 1.0
+    for _ in range(20):
+        semaphore.succeeded(now - 0.1)
+    assert 0.6 < semaphore.answer_s < 0.8
+    for _ in range(300):
+        semaphore.succeeded(now - 0.1)
+    assert semaphore.answer_s == pytest.approx(0.1, rel=0.05)
+
+
 def test_half_of_the_time_is_waited_however_slow_answers_are() -> None:
     """A server that was slow may be faster now: nobody is turned away on hearsay."""
     world = World(UNPACED)
