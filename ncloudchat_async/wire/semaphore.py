@@ -82,7 +82,7 @@ class RateSemaphore:
         self._passed = 0  # interactive grants since a bulk one, while bulk waits
         self._busy_since = 0.0  # when the queues were last empty
         self._soonest = math.inf  # no waiter has an earlier deadline
-        self._answer_s = 0.0
+        self._answer_s = 0.0  # how long answers took of late
         self._leased: deque[float] = deque()  # moments of permits booked and not used
         self._asked: asyncio.Future[float] | None = None  # a booking under way
         self._opens_at = 0.0  # when the next permit is due, as last heard
@@ -129,10 +129,7 @@ class RateSemaphore:
 
     @property
     def answer_s(self) -> float:
-        """Seconds within which nearly every answer comes: the longest of late, fading away.
-
-        0 before the first answer.
-        """
+        """Seconds from grant to answer: the longest of late, fading; 0 before the first."""
         return self._answer_s
 
     @property
@@ -206,7 +203,8 @@ class RateSemaphore:
             if self._closed:
                 raise ClientClosedError("the client was closed while the call waited for quota")
             raise DeadlineExceededError(
-                "the call waited for quota until the deadline was too near for an answer"
+                "the call waited for quota until Quota.max_wait_s was over, or too little was "
+                "left of its deadline for an answer"
             )
 
     def release(self) -> None:
