@@ -32,13 +32,15 @@ async def settled(
 
     Closing a connection takes a turn or two of the loop, and the server's side its own time.
     Looks are counted, not seconds: where the whole machine stands still for a while, seconds
-    pass in which nobody could close anything.
+    pass in which nobody could close anything. What is returned is what the last look saw: a
+    server in another thread may take in, a moment later, a connection that was closed before.
     """
-    for _ in range(looks):
-        if tasks_of_tests() <= tasks and len(open_sockets()) <= sockets:
-            break
+    while True:
+        looks -= 1
+        more, opened = tasks_of_tests() - tasks, len(open_sockets()) - sockets
+        if looks <= 0 or (not more and opened <= 0):
+            return more, opened
         await asyncio.sleep(0.005)
-    return tasks_of_tests() - tasks, len(open_sockets()) - sockets
 
 
 @asynccontextmanager
