@@ -1,7 +1,8 @@
 """A client over a transport that answers at once, always the same."""
 
 import asyncio
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from benchmarks.server import MESSAGE
@@ -23,6 +24,10 @@ class Instant:
     """Transport and client in one: everything between the two is what is measured.
 
     Sleeps between attempts pass at once.
+
+    Args:
+        response: What every request is answered with.
+        now: Monotonic clock in seconds.
     """
 
     connections = 0
@@ -31,17 +36,20 @@ class Instant:
     quota = Quota(adaptive=False)
     options = CallOptions()
 
-    def __init__(self, response: Response = SENT) -> None:
+    def __init__(
+        self, response: Response = SENT, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.requests = 0
         self._response: Final = response
         self.stats: Final = Stats()
         self._session: Final = Session(
             self,
-            RateSemaphore(self.quota),
+            RateSemaphore(self.quota, now=now),
             KeyRing(Secret("key")),
             timeouts=Timeouts(),
             budget=0.1,
             stats=self.stats,
+            now=now,
             sleep=lambda _: asyncio.sleep(0),
         )
 
