@@ -20,6 +20,7 @@ from tests.faults.calls import CALLS, OPENERS, QUICK, TWICE, Opener, Thing, open
 from tests.faults.scenarios import KEY
 from tests.faults.server import SCENARIOS, FaultServer, Wire, answer
 from tests.faults.server import Request as Received
+from tests.support.starving import within
 
 ONCE = options_of(retry=Retry(max_attempts=1))
 
@@ -124,10 +125,10 @@ async def test_an_attempt_ends_after_its_time(
 ) -> None:
     """`read_s` counts from the request to the last byte, not anew with each byte."""
     timeouts = Timeouts(connect_s=connect_s, read_s=0.2, deadline_s=10.0)
-    async with opened(opener, faulty.url(name, "timed"), timeouts=timeouts) as session:
+    async with opened(opener, faulty.url(name, "timed"), timeouts=timeouts) as session, within(1.2):
         with pytest.raises(errors.NoReplyError, match="in time") as caught:
             await session.send(CALLS["GET"], options_of(timeouts, Retry(max_attempts=1)))
-    assert 0.15 < caught.value.elapsed_s < 1.2
+    assert caught.value.elapsed_s > 0.15
 
 
 @pytest.mark.parametrize("closes", ["session", "connector"])

@@ -13,6 +13,7 @@ import pytest
 
 from ncloudchat_async import Client, Delivery, Event, Pool, Quota, Retry, Timeouts, errors
 from ncloudchat_async.emulator import Emulator, EmulatorThread, Fault
+from tests.support.starving import within
 
 
 def client_of(emulator: Emulator | EmulatorThread, **options: object) -> Client:
@@ -355,7 +356,7 @@ async def test_a_deadline_ends_a_call(emulator: Emulator) -> None:
     """A slow server meets the call's deadline; a write in doubt says so."""
     emulator.faults.add(Fault("*", "delay", delay_s=30))
     timeouts = Timeouts(deadline_s=0.2)
-    async with client_of(emulator, timeouts=timeouts) as chat:
+    async with client_of(emulator, timeouts=timeouts) as chat, within(3 * 0.2 + 0.25):
         with pytest.raises(errors.DeadlineExceededError) as read:
             await chat.channels.get("1")
         with pytest.raises(errors.DeadlineExceededError) as put:
@@ -367,7 +368,7 @@ async def test_a_deadline_ends_a_call(emulator: Emulator) -> None:
         "unknown",
         "unknown",
     )
-    assert all(0.2 <= e.value.elapsed_s < 0.45 for e in (read, put, post))
+    assert all(e.value.elapsed_s >= 0.2 for e in (read, put, post))
 
 
 async def test_lost_answers(emulator: Emulator, chat: Client) -> None:

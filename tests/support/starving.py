@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-__all__ = ["starving"]
+__all__ = ["starving", "within"]
 
 _TICK_S = 0.005
 
@@ -35,3 +35,13 @@ async def starving() -> AsyncIterator[Callable[[], float]]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def within(limit_s: float) -> AsyncIterator[None]:
+    """Fail when what runs inside takes longer than this, the machine's own pauses taken off."""
+    begun = time.monotonic()
+    async with starving() as starved_s:
+        yield
+        took_s = time.monotonic() - begun - starved_s()
+    assert took_s < limit_s, f"it took {took_s:.3f} s"

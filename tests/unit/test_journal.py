@@ -147,7 +147,7 @@ def test_a_second_job_is_refused(path: Path, writer: JournalWriter) -> None:
     begun = time.monotonic()
     with pytest.raises(JournalLockedError):
         opened(path)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 3  # SQLite would wait 5 s
     writer.close()
     opened(path).close()
 
