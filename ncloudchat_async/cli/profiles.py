@@ -144,6 +144,8 @@ def add(name: str, *, project_id: str | None = None, base_url: str | None = None
 
     project_id = _asked_project() if project_id is None else project_id
     key = getpass.getpass("API key: ") if stdin().isatty() else stdin().readline()
+    if not key.strip():
+        raise Failure("which key? It is asked for at a terminal, or one line of stdin", USAGE)
     profile = Profile(project_id=project_id, api_key=key.strip(), base_url=base_url)
     # A client refuses what cannot be used, before it is kept.
     Client(project_id, profile.api_key, base_url=base_url, allow_insecure=True)

@@ -20,6 +20,9 @@ __all__ = ["Fetch", "ItemIterator", "Page", "PageIterator", "Pages"]
 
 T = TypeVar("T", bound=Row)
 
+_MOST_OFFSET = 2**62
+"""Beyond that no JSON number is sure to arrive."""
+
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """Rows that came together, without those that had come before."""
@@ -201,6 +204,9 @@ class Pages(Generic[T]):
             ...
     ```
 
+    **End.** Nobody says where a list ends: it has ended when nothing more comes. One that grows
+    at its end as fast as it is read goes on for as long; `limit` bounds it.
+
     **Resuming.** `Page.cursor` and the `cursor` of the iterators name a place between two
     rows; so does the `cursor` of every `NcloudChatError` that ends an iteration. It is a
     string of some 550 characters, good in another process and after rows before it came
@@ -251,7 +257,7 @@ class Pages(Generic[T]):
         sort: str = "",
     ) -> None:
         check_whole("per_page", per_page, 1, 100)
-        check_whole("offset", offset, 0)
+        check_whole("offset", offset, 0, _MOST_OFFSET)
         if window != "auto":
             check_whole("window", window, 1, otherwise=", or 'auto'")
         check_whole("limit", limit, 0, optional=True)

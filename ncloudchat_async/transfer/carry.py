@@ -155,7 +155,7 @@ class Carrier:
         state = kept.get(task.state or "", "matched")
         await self._mark_channel(task.channel.id, state, task.target_id)
         self._report.channels_matched += 1
-        if task.state == "creating":
+        if state != "matched":
             await self._name_absent(task.channel)
 
     async def _create(self, task: ChannelTask, settle_s: float) -> None:

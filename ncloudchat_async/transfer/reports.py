@@ -152,7 +152,12 @@ class Forecast(msgspec.Struct, kw_only=True):
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
-    """What an import did; what an interrupted one did before is in it."""
+    """What an import did.
+
+    The messages of an interrupted import that it went on with are counted in it, whoever sent
+    them, and what is left out is named by every run; members and channels are counted by the
+    run that made them.
+    """
 
     resumed: bool = False
     """Whether messages of an interrupted import were sent first."""

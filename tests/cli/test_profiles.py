@@ -114,6 +114,7 @@ def test_an_unusable_key_is_not_kept(cli: Cli, tmp_path: Path, key: str) -> None
     assert done.code == 2
     assert list(tmp_path.iterdir()) == []
     assert not key.strip() or key not in done.err
+    assert key.strip() or "one line of stdin" in done.err
 
 
 def test_a_damaged_file_is_not_quoted(cli: Cli, tmp_path: Path) -> None:

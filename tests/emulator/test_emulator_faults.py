@@ -168,6 +168,22 @@ def test_delay_and_stall_answer_late_but_whole(api: Api, channel: str, action: A
     assert time.monotonic() - begun >= 0.05
 
 
+def test_a_stall_may_outlast_its_caller(
+    api: Api, channel: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who gives up while an answer stalls is no failure of the emulator."""
+    api.emulator.faults.add(Fault("getChannel", "stall", delay_s=0.1))
+    target = urlsplit(api.emulator.base_url)
+    connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=0.02)
+    headers = {"x-project-id": api.emulator.project_id, "x-api-key": api.emulator.api_key}
+    connection.request("GET", f"/v1/api/channels/{channel}", headers=headers)
+    with pytest.raises(TimeoutError):
+        connection.getresponse().read()
+    connection.close()
+    assert api.ok("GET", f"/channels/{channel}")["id"] == channel  # stalls, and ends later
+    assert caplog.records == []
+
+
 def test_hang_up_closes_an_idle_connection(api: Api, channel: str) -> None:
     """The answer is whole and promises keep-alive; the next request finds the connection closed."""
     api.emulator.faults.add(Fault("getChannel", "hang_up"))

@@ -38,6 +38,8 @@ async def test_absent_members_of_a_channel_are_named(
     made = await new_chat.channels.list().first()
     assert made is not None
     assert made.members == ("kim-1",)
+    again = await import_project(new_chat, path)
+    assert (again.failures, again.channels_matched, again.messages_sent) == (GHOSTS, 1, 0)
 
 
 @pytest.mark.usefixtures("closed")

@@ -158,6 +158,7 @@ async def test_offset_leaves_rows_out() -> None:
         {"cursor": "nonsense"},
         {"cursor": "?" * 9},
         {"cursor": "ü"},
+        {"offset": 10**20},
         {"cursor": "A" * 100_000},
     ],
 )
