@@ -138,9 +138,10 @@ class Messages(Resource):
 
         The platform sorts by whole seconds, so 20 rows are read at least, and more where
         several share the second of the last: the newest come first by `sort_id`. That is one
-        request for a channel with `n` messages or more, `n` below 100. A page shorter than
-        asked does not show that there are fewer, since the server may cap its pages: such
-        a channel costs two requests more, to be sure of its end, an empty one none.
+        request for a channel with a message of an older second than the `n`-th, `n` below
+        100. A page shorter than asked does not show that there is none, since the server may
+        cap its pages: such a channel costs two requests more, three where the server does
+        cap, to be sure of its end; one with a lone message costs one more, an empty one none.
 
         Args:
             channel_ids: Which channels; read no further ahead than needed.
@@ -169,7 +170,8 @@ class Messages(Resource):
             async with self.list(channel_id, sort="-created_at", per_page=asked).pages() as pages:
                 async for page in pages:
                     rows.extend(page.items)
-                    if len(rows) >= n and (len(rows) < asked or not tied(rows[n - 1], rows[-1])):
+                    # A short page is no end: a server may cap its pages amid a second.
+                    if len(rows) >= n and not tied(rows[n - 1], rows[-1]):
                         break
             # Stable, so rows without a readable sort_id keep the platform's order.
             rows[n:] = (row for row in rows[n:] if tied(rows[n - 1], row))
