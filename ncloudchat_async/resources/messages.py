@@ -6,7 +6,13 @@ from datetime import datetime
 
 from ncloudchat_async import bulk
 from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
-from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
+from ncloudchat_async.checks import (
+    check_number,
+    check_text,
+    check_type,
+    check_unicode,
+    check_whole,
+)
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft, sort_ms
@@ -291,14 +297,17 @@ class Messages(Resource):
             `unknown` (several fit, or writer or time are not given).
 
         Raises:
-            ConfigError: The id or text cannot be used, or `since` has no time zone.
+            ConfigError: An id or the text cannot be used, or `since` has no time zone.
             NcloudChatError: The channel cannot be read.
         """
         check_type("since", since, datetime, "an aware datetime, such as datetime.now(UTC)")
         if since.tzinfo is None:
             raise ConfigError("since must be an aware datetime, such as datetime.now(UTC)")
-        check_text("content", content)
-        check_text("sender_id", sender_id, optional=True)
+        content = _spoken(content)
+        # No message has one that cannot be: it would not be found, and be sent again.
+        check_unicode("content", content)
+        if sender_id is not None:
+            check_id("sender_id", sender_id)
         check_number("settle_s", settle_s, zero=True)
         check_id("channel_id", channel_id)
         return await bulk.find_sent(

@@ -23,6 +23,10 @@ KEY = "open-sesame"
 THING = Endpoint("POST", "/new/thing", dict[str, object])
 
 
+HALF = "\ud83d"
+"""Half a character, as a text cut by UTF-16 units ends in."""
+
+
 def unopened(**options: Any) -> Client:
     """A client that sends nothing: a call that is not refused says that it is closed."""
     return Client("project", KEY, base_url="https://host", **options)
@@ -121,10 +125,19 @@ def test_a_filter_is_sent_as_json_has_it() -> None:
     assert query_json(asked) == text
 
 
+def find(chat: Client, *, content: Any = "hi", **options: Any) -> Awaitable[object]:
+    """Ask what became of a message."""
+    return chat.messages.find_sent("1", content, since=datetime.now(UTC), **options)
+
+
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [
     (lambda c, v: c.messages.send("1", v), "content must be a string", [None, b"x", 5, ["x"]]),
     (lambda c, v: c.messages.send("1", v), "needs content", [""]),
     (lambda c, v: c.messages.send(v, "x"), "channel_id must be a string", [None, 5, b"1"]),
+    (lambda c, v: find(c, content=v), "content must be a string", [None, b"x", 5]),
+    (lambda c, v: find(c, content=v), "needs content", [""]),
+    (lambda c, v: find(c, content=v), "content holds a lone surrogate", [HALF, f"hi {HALF}"]),
+    (lambda c, v: find(c, sender_id=v), "sender_id must", [5, "", HALF]),
     (lambda c, v: c.tokens.issue("user", expire_days=v), "expire_days must be", ["5", 1.5, 91]),
     (lambda c, v: c.messages.list("1").to_list(v), "limit must be a whole", ["5", -1, 1.5]),
     (lambda c, v: c.friends.request_many(v), "pairs", [5, ["ab"], [("a",)], [("a", "b", "c")]]),
@@ -213,7 +226,7 @@ async def test_half_a_character_is_named_before_a_journal_meets_it(
 ) -> None:
     """No file can hold it: the delivery is named, and those before it are sent."""
     platform = Platform()
-    half = Delivery(**{"channel_id": "1", "content": "x", field: "\ud83d"})
+    half = Delivery(**{"channel_id": "1", "content": "x", field: HALF})
     many = partial(send_many, platform.send, platform.newest, journal=tmp_path / "job.journal")
     with pytest.raises(ConfigError, match="delivery 1 holds a lone surrogate"):
         many([GOOD, half])
