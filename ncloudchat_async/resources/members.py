@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_flag
 from ncloudchat_async.errors import ConfigError, ConflictError, NotFoundError
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
@@ -86,6 +87,7 @@ class Members(Listed[Member]):
                 and nobody has the id yet, or looking for it failed too. Once `get` finds
                 nobody for a while, register again; a second registration is refused.
         """
+        check_flag("check_rule", check_rule)
         check_id("user_id", user_id)
         if check_rule and not NEW_ID.fullmatch(user_id):
             raise ConfigError(

@@ -130,6 +130,11 @@ def find(chat: Client, *, content: Any = "hi", **options: Any) -> Awaitable[obje
     return chat.messages.find_sent("1", content, since=datetime.now(UTC), **options)
 
 
+def register(chat: Client, check_rule: Any) -> Awaitable[object]:
+    """Register a member whose id breaks the documented rule."""
+    return chat.members.register("a@b.example", "n", check_rule=check_rule)
+
+
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [
     (lambda c, v: c.messages.send("1", v), "content must be a string", [None, b"x", 5, ["x"]]),
     (lambda c, v: c.messages.send("1", v), "needs content", [""]),
@@ -147,6 +152,7 @@ CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]
     (lambda c, v: c.channels.update("1", push=v), "push: Expected `bool`", ["no", 0]),
     (lambda c, v: c.members.register("user", v), "name: Expected `str`", [5, b"n", ["n"]]),
     (lambda c, v: c.members.register("user", "n", custom_field=v), "custom_field: ", [{"a": 1}]),
+    (register, "check_rule must be True or False", ["false", None, 5, []]),
     (lambda c, v: c.members.update("user", notifications=v), "notif", [5, {"push": "yes"}]),
     (lambda c, v: c.members.update("user", notifications=v), "push", [NotificationPatch(push=5)]),  # type: ignore[arg-type]  # the mistake
     (lambda c, v: c.members.update("user", profile=v), "profile: Expected `str`", [5]),
