@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,29 @@ async def test_a_call_refuses_what_it_cannot_send(
     """Before quota, connection or any other I/O; a client that is not open would say so."""
     with pytest.raises(ConfigError, match=words):
         await call(unopened(), value)
+
+
+WRITES: list[tuple[str, str, tuple[str, ...]]] = [
+    ("channels", "create", ("name",)),
+    ("channels", "update", ("channel-1",)),
+    ("members", "register", ("user-1", "name")),
+    ("members", "update", ("user-1",)),
+    ("members", "set_notification", ("user-1",)),
+]
+
+
+@pytest.mark.parametrize(("noun", "verb", "given"), WRITES)
+async def test_half_a_character_is_no_argument_of_any_type(
+    noun: str, verb: str, given: tuple[str, ...]
+) -> None:
+    """Where a number or a truth value is wanted too it is a ConfigError, with none behind it."""
+    call = getattr(getattr(unopened(), noun), verb)
+    options = [p.name for p in signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert options
+    for option in options:
+        with pytest.raises(ConfigError, match=rf"^{option}|the request holds") as caught:
+            await call(*given, **{option: HALF})
+        assert caught.value.__context__ is None
 
 
 async def test_strings_of_other_kinds_are_strings() -> None:
