@@ -81,7 +81,7 @@ class Members(Listed[Member]):
 
         Raises:
             ConfigError: The id, the name or an argument's type cannot be used; nothing was
-                sent.
+                sent. None, other than for the name, is sent as null.
             ConflictError: The id is taken, maybe by a withdrawn member: `restore` that one.
             OutcomeUnknownError: Whether it was registered is not known: an answer was lost
                 and nobody has the id yet, or looking for it failed too. Once `get` finds
@@ -142,7 +142,8 @@ class Members(Listed[Member]):
         repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
-            ConfigError: The id or an argument's type cannot be used; nothing was sent.
+            ConfigError: The id or an argument's type cannot be used; nothing was sent. None
+                is sent as null.
             NotFoundError: No member has this id.
         """
         patch = MemberPatch(
@@ -203,7 +204,8 @@ class Members(Listed[Member]):
             timezone: IANA name, such as `Asia/Seoul`.
 
         Raises:
-            ConfigError: The id or an argument's type cannot be used; nothing was sent.
+            ConfigError: The id or an argument's type cannot be used; nothing was sent. None
+                is sent as null.
             NotFoundError: No member has this id.
         """
         patch = NotificationPatch(

@@ -18,6 +18,10 @@ from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
 from ncloudchat_async.resources.base import query_json
+from ncloudchat_async.resources.channels import Channels
+from ncloudchat_async.resources.members import Members
+from ncloudchat_async.settings import CallOptions
+from ncloudchat_async.wire.endpoint import Request
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
@@ -196,6 +200,42 @@ async def test_half_a_character_is_no_argument_of_any_type(
         with pytest.raises(ConfigError, match=rf"^{option}|the request holds") as caught:
             await call(*given, **{option: HALF})
         assert caught.value.__context__ is None
+
+
+class Kept:
+    """A caller that keeps the body of a request and sends nothing."""
+
+    project_id, base_url = "project", "https://host"
+    quota, options = Quota(), CallOptions()
+    body: bytes | None = None
+
+    async def send(self, request: Request[Any]) -> Any:
+        """Keep it."""
+        self.body = request.body
+        raise ClientClosedError
+
+    def with_options(self, *, priority: str) -> "Kept":
+        """Return itself."""
+        return self
+
+
+NONE: Any = None
+NULLS: list[tuple[Callable[[Kept], Awaitable[object]], bytes]] = [
+    (lambda c: Channels(c).create("n", unique_id=NONE), b'"uniqueId":null'),
+    (lambda c: Channels(c).update("1", limit=NONE), b'{"limit":null}'),
+    (lambda c: Members(c).register("user", "n", profile=NONE), b'"profile":null'),
+    (lambda c: Members(c).update("user", custom_field=NONE), b'{"customField":null}'),
+    (lambda c: Members(c).set_notification("user", token=NONE), b'{"token":null}'),
+]
+
+
+@pytest.mark.parametrize(("call", "sent"), NULLS)
+async def test_none_is_sent_as_null(call: Callable[[Kept], Awaitable[object]], sent: bytes) -> None:
+    """What null means is the platform's to say: it is neither refused nor left out."""
+    kept = Kept()
+    with pytest.raises(ClientClosedError):
+        await call(kept)
+    assert sent in (kept.body or b"")
 
 
 async def test_strings_of_other_kinds_are_strings() -> None:
