@@ -172,7 +172,8 @@ class Endpoint(Generic[T]):
             **ids: One string for each name in the path.
 
         Raises:
-            ConfigError: An id cannot be used, or the body is nothing that JSON can hold.
+            ConfigError: An id or the query cannot be used, or the body is nothing that JSON
+                can hold.
             TypeError: A name of the path has no id, or an id no place in the path.
         """
         if ids.keys() != self._names:
@@ -181,7 +182,7 @@ class Endpoint(Generic[T]):
         for name, tail in self._rest:
             target += quote_id(name, ids[name]) + tail
         if query:
-            target += "?" + "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in query.items())
+            target += "?" + _joined(query)
         return Request(self, target, None if body is None else _encode(body), absent)
 
 
@@ -199,6 +200,14 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     def __repr__(self) -> str:
         """Show the operation, never ids or the body."""
         return f"<Request {self.endpoint.name}>"
+
+
+def _joined(query: Mapping[str, str]) -> str:
+    try:
+        return "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in query.items())
+    except (AttributeError, TypeError):
+        problem = "query takes a mapping of text to text, such as {'filter': '{}'}"
+    raise ConfigError(problem)
 
 
 def _quoted(value: str) -> str:

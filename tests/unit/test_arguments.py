@@ -164,6 +164,7 @@ CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]
     (lambda c, v: c.members.set_notification("u", token=v), "token: Expected `str", [5, b"t"]),
     (lambda c, v: c.friends.request("u", "f", message=v), "message: Expected `str`", [5]),
     (lambda c, v: c.send(THING(body=v)), "what JSON cannot: .*object", [object(), [object()]]),
+    (lambda c, v: c.send(v), r"Endpoint\(\.\.\.\)\(\), not", [THING, None, 5, "GET /x", Endpoint]),
     (lambda c, v: c.aclose(grace_s=v), "grace_s must be a finite number", ["1", -1, None]),
 ]
 

@@ -1,5 +1,6 @@
 """Requests, as they will be sent."""
 
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -76,6 +77,14 @@ def test_query_values_are_percent_encoded() -> None:
     """JSON in the query survives as one value."""
     request = GET(channel_id="1", query={"filter": '{"name":"a&b=c+ d"}'})
     assert request.target == "/v1/api/channels/1?filter=%7B%22name%22%3A%22a%26b%3Dc%2B%20d%22%7D"
+
+
+@pytest.mark.parametrize("query", ["filter=x", 5, [("a", "b")], {"a": 5}, {"a": b"b"}, {5: "b"}])
+def test_a_query_is_a_mapping_of_texts(query: Any) -> None:
+    """Nothing else is made into text, or ends in an error from within."""
+    with pytest.raises(ConfigError, match="query takes a mapping of text") as caught:
+        GET(channel_id="1", query=query)
+    assert caught.value.__context__ is None
 
 
 def test_lone_surrogates_are_refused_in_query_and_body() -> None:
