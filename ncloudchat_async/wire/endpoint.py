@@ -101,7 +101,8 @@ class Endpoint(Generic[T]):
             type describes; without an envelope only.
 
     Raises:
-        ConfigError: Method or path could not stand in the first line of a request.
+        ConfigError: Method or path could not stand in the first line of a request, a brace
+            of the path belongs to no `{name}`, or a decoder is given for an envelope.
     """
 
     __slots__ = (
@@ -132,6 +133,11 @@ class Endpoint(Generic[T]):
     ) -> None:
         if not (_METHOD.fullmatch(method) and _PATH.fullmatch(path)):
             raise ConfigError("an endpoint needs a METHOD and a /path of printable ASCII")
+        first, *rest = re.split(r"\{(\w+)\}", path)
+        if any("{" in text or "}" in text for text in (first, *rest[1::2])):
+            raise ConfigError("braces in a path stand around names only, such as {thing_id}")
+        if envelope and decoder is not None:
+            raise ConfigError("an endpoint takes an envelope or a decoder: a decoder reads it all")
         self.method: Final[str] = method
         self.path: Final[str] = path
         self.returns: Final[type[T]] = returns
@@ -139,7 +145,6 @@ class Endpoint(Generic[T]):
         self.repeatable: Final[bool] = method in _REPEATABLE if repeatable is None else repeatable
         self.names_ids: Final[bool] = "{" in path if names_ids is None else names_ids
         self.name: str = name or f"{method} {path}"
-        first, *rest = re.split(r"\{(\w+)\}", path)
         self._first: Final = first
         self._rest: Final = tuple(zip(rest[::2], rest[1::2], strict=True))
         self._names: Final = frozenset(rest[::2])

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -133,3 +134,18 @@ def test_what_cannot_stand_in_a_request_line_is_no_endpoint(method: str, path: s
 def test_names_of_parameters_are_encoded_too() -> None:
     """A parameter's name can end neither the query nor the request line."""
     assert GET(channel_id="a", query={"a b&c\n": "d"}).target.endswith("?a%20b%26c%0A=d")
+
+
+@pytest.mark.parametrize("path", ["/{a", "/a}", "/{}", "/{a-b}", "/{{a}}", "/{a}/{", "/{a.b}/{c}"])
+def test_braces_of_a_path_stand_around_names(path: str) -> None:
+    """A slip in a name is told, not sent: no path has braces of its own (RFC 3986)."""
+    with pytest.raises(ConfigError, match="braces"):
+        Endpoint("GET", path, Channel)
+
+
+def test_a_decoder_is_for_answers_without_an_envelope() -> None:
+    """Of the two only one could be heeded, so both together are refused."""
+    decoder = msgspec.json.Decoder(Channel)
+    assert Endpoint("GET", "/x", Channel, decoder=decoder).decoder is decoder
+    with pytest.raises(ConfigError, match="an envelope or a decoder"):
+        Endpoint("GET", "/x", Channel, envelope=("channel",), decoder=decoder)
