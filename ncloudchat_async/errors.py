@@ -2,8 +2,9 @@
 
 Everything raised by this package is a `NcloudChatError`, except `TypeError` for calls
 that no type checker would accept, `RuntimeError` for a job that is entered twice or read in
-two tasks, and what is not ours: `asyncio.CancelledError`, what the input of a job raises, and
-what the callable of `api_key` raises when the client opens pass unchanged.
+two tasks, `ValueError` of `models.decode_node_id`, what the docstrings of the emulator say, and
+what is not ours: `asyncio.CancelledError`, what the input of a job or a function of the user's
+raises, and what the callable of `api_key` raises when the client opens pass unchanged.
 """
 
 from typing import Any, Literal, Self

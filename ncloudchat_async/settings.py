@@ -43,7 +43,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     at most `burst + rate * (w + 0.004)`: what a late timer held up is made up for, up to 4 ms
     of it."""
     max_in_flight: int = 64
-    """Requests on the wire at once; 64 saturates a core at 20 ms latency."""
+    """Requests on the wire at once; 64 carry 3,200 requests a second at 20 ms latency."""
     max_wait_s: float | None = None
     """Longest a call may queue for its turn before `DeadlineExceededError`; None: until
     its deadline."""

@@ -34,7 +34,8 @@ def api(
 ) -> int:
     """Call any path, such as one that has no command yet, and write what it answers as it is.
 
-    POST and PATCH are not repeated when an answer is lost: exit code 5 says so.
+    POST, PATCH and the DELETE that restores a member are not repeated when an answer is
+    lost: exit code 5 says so.
 
     Example: `ncloudchat api GET /v1/api/members --query filter={} --query option={}`
 
@@ -84,7 +85,11 @@ def _request(
     if words:
         target += "?" + "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, _, v in words)
     # The path is a name here, and not a template: braces mean nothing in it.
-    endpoint: Endpoint[Any] = Endpoint(method, "/", object, name=f"{method} {target}")
+    name = f"{method} {target}"
+    restores = method == "DELETE" and path.rstrip("/").endswith("/restore")
+    endpoint: Endpoint[Any] = Endpoint(
+        method, "/", object, name=name, repeatable=False if restores else None
+    )
     return Request(endpoint, target, _body(body_from))
 
 

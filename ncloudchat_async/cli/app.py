@@ -18,10 +18,12 @@ HELP: Final = """Operate NAVER Ncloud Chat from a terminal.
 
 Results are JSON lines on stdout; words for people and progress go to stderr.
 
-Credentials come from NCLOUDCHAT_PROJECT_ID and NCLOUDCHAT_API_KEY, or from a profile.
+Credentials come from NCLOUDCHAT_PROJECT_ID and NCLOUDCHAT_API_KEY, or from a profile. Profiles
+are kept in the file that NCLOUDCHAT_PROFILES names, else in ncloudchat/profiles.json below
+XDG_CONFIG_HOME or ~/.config.
 
 Exit codes: 0 done, 1 some items failed, 2 usage, 3 authentication, 4 quota or deadline,
-5 outcome unknown, 130 and 143 interrupted.
+5 outcome unknown, 130 and 143 interrupted, 141 the reader of stdout has left.
 
 An id that begins with a hyphen goes behind `--`.
 """

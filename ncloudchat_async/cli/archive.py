@@ -230,6 +230,7 @@ def stats(
 ) -> int:
     """Count members, channels, subscriptions and the messages of each day.
 
+    A day is one of the project's own time zone.
     Without an archive the project itself is asked; its messages are then read channel by
     channel, newest first, which takes a while on a busy project.
 

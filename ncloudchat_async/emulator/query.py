@@ -17,6 +17,8 @@ __all__ = ["Listing", "field_of", "matches", "parse"]
 _T = TypeVar("_T")
 _JSON = msgspec.json.Decoder()
 _ABSENT = object()
+_MOST_LEVELS = 64
+"""Nesting of a value that is compared; objects of the platform have 4 levels."""
 
 
 class _Option(msgspec.Struct):
@@ -94,7 +96,7 @@ def parse(
         option.per_page = settings.max_per_page
     listing = Listing(
         offset=option.offset,
-        per_page=option.per_page or settings.default_per_page,
+        per_page=option.per_page or min(settings.default_per_page, settings.max_per_page),
         count=option.count and counts,
     )
     _filter(listing, _decode(_FILTER, "filter", text), table, settings)
@@ -130,6 +132,8 @@ def _filter(
             listing.require(f"{table.flags[key]} = ?", int(value))
         else:
             others[key] = value
+    if _levels(others) > _MOST_LEVELS:
+        raise RefusedError.parameter("filter is nested too deeply")
     if others:
         known = msgspec.json.encode(others).decode()
         listing.require("matches(body, ?, ?)", known, int(settings.mode == "lenient"))
@@ -158,6 +162,18 @@ def _at(body: Any, key: str) -> Any:
             return _ABSENT
         found = cast("dict[str, Any]", found)[part]
     return found
+
+
+def _levels(value: Any) -> int:
+    """Count how deep lists and objects stand in one another, without recursion."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        inner = [
+            v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list)
+        ]
+        level = [item for items in inner for item in items]
+    return depth
 
 
 def _typed(value: Any) -> Any:

@@ -53,6 +53,8 @@ ROUTES: Sequence[Route] = (
 """All 24 operations, in the order of the documentation."""
 
 _RESTORE = next(route for route in ROUTES if route.operation == "restoreMember")
+_ALSO_RESTORE = frozenset({"POST", "PUT"})
+"""Methods that restore a member too, in lenient mode (D12)."""
 
 
 class _Node:
@@ -96,7 +98,7 @@ def find(method: str, path: str, *, lenient: bool = False) -> tuple[Route, list[
         return None
     node, ids = place
     route = node.routes.get("GET" if method == "HEAD" else method)
-    if route is None and lenient and method in {"POST", "PUT"} and _RESTORE in node.routes.values():
+    if route is None and lenient and method in _ALSO_RESTORE and _RESTORE in node.routes.values():
         route = _RESTORE
     return (route, [unquote(part, errors="strict") for part in ids]) if route else None
 
@@ -115,12 +117,15 @@ def _walk(path: str) -> tuple[_Node, list[str]] | None:
     return node, ids
 
 
-def allowed(path: str) -> str:
+def allowed(path: str, *, lenient: bool = False) -> str:
     """Name the methods of a path as `Allow` does; empty when it has no operation."""
     if path == "*":
         return allow(route.method for route in ROUTES)
     place = _walk(path)
-    return allow(place[0].routes) if place and place[0].routes else ""
+    if not place or not place[0].routes:
+        return ""
+    routes = place[0].routes
+    return allow({*routes, *_ALSO_RESTORE} if lenient and _RESTORE in routes.values() else routes)
 
 
 def allow(methods: Iterable[str]) -> str:

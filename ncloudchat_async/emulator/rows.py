@@ -1,6 +1,7 @@
 """Decides how rows come into the store without REST: seeded in bulk, given one by one, churned."""
 
 import random
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -219,9 +220,22 @@ def _built(project: Project, noun: Noun, given: Mapping[str, object]) -> Row:
     created = given.get("created_at")
     if isinstance(created, str):
         at = datetime.fromisoformat(created).timestamp()
+    elif created is None:
+        sort_id = _sort_id(given)
+        at = project.now() if sort_id is None else sort_id / 1000
     else:
-        at = project.now() if created is None else float(str(created))
+        at = float(str(created))
     return _BUILDERS[noun](project, {**given, "created_at": project.stamp(at)}, at)
+
+
+def _sort_id(given: Mapping[str, object]) -> int | None:
+    """Read the ms since 1970 that a message is sorted by; None where it is left out."""
+    sort_id = given.get("sort_id")
+    if sort_id is None:
+        return None
+    if isinstance(sort_id, bool) or not re.fullmatch("[0-9]{1,15}", str(sort_id)):
+        raise ValueError("sort_id is ms since 1970, in digits")
+    return int(str(sort_id))
 
 
 def _member(project: Project, fields: dict[str, Any], at: float) -> Row:
@@ -247,10 +261,10 @@ def _channel(project: Project, fields: dict[str, Any], at: float) -> Row:
 
 
 def _message(project: Project, fields: dict[str, Any], at: float) -> Row:
-    sort_id = fields.get("sort_id") or project.free_sort_id(fields["channel_id"], int(at * 1000))
+    sort_id = _sort_id(fields) or project.free_sort_id(fields["channel_id"], int(at * 1000))
     message_id = fields.get("id") or project.object_id(at)
     message = messages.compose(
-        project, fields["channel_id"], fields["content"], int(sort_id), message_id
+        project, fields["channel_id"], fields["content"], sort_id, message_id
     )
     plain = {**msgspec.to_builtins(message), **fields, "sort_id": str(sort_id)}
     if "sender" in fields and "admin" not in fields:

@@ -47,6 +47,7 @@ class Emulator(Controls):
     Raises:
         ValueError: The host is not a loopback one, the port is none, a setting makes no
             sense, or `data` is a file of something else, or another emulator's at the moment.
+        OSError: On entering it, the port is in use or `data` cannot be written.
         RuntimeError: On entering it twice, on asking for its address before the start or for
             its rows after the end.
     """

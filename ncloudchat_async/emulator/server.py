@@ -160,7 +160,7 @@ class Server:
         refusal = quota.enter(now, project.settings)
         if refusal is not None:
             self.requests.add(
-                LoggedRequest(route.operation, route.method, path, query, refusal.status, now)
+                LoggedRequest(route.operation, request.method, path, query, refusal.status, now)
             )
             return _response(refusal)
         try:
@@ -310,7 +310,7 @@ def _operation(method: str, path: str, *, lenient: bool) -> tuple[Route, list[st
         return gateway(400, 100, "Bad Request", details="the path is not UTF-8")
     if found is not None:
         return found
-    methods = allowed(path)
+    methods = allowed(path, lenient=lenient)
     if not methods:
         hint = f"no such route; the nearest is {nearest(method, path)}"
         return gateway(404, 300, "Not Found", details=hint)

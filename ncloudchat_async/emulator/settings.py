@@ -1,7 +1,7 @@
 """Decides how the emulated platform behaves where its pages differ or say nothing.
 
-A number such as D04 names the contradiction in the project's notes on the platform's
-documentation that a setting settles. Nothing here is read from a file or from the environment.
+A number such as D04 names the contradiction in the platform's documentation that a setting
+settles (`docs/platform.md`). Nothing here is read from a file or from the environment.
 """
 
 from collections.abc import Mapping

@@ -13,13 +13,13 @@ class FriendUser(Model, frozen=True, kw_only=True):
 
     id: str | None = None
     name: str | None = None
-    """`nickname` where the platform sends that instead."""
+    """`nickname` where the platform sends that instead, or no name."""
     nickname: str | None = None
     profile: str | None = None
 
     def __post_init__(self) -> None:
         """Let `name` hold what accept and reject call `nickname`."""
-        if self.name is None and self.nickname is not None:
+        if not self.name and self.nickname:
             force_setattr(self, "name", self.nickname)
 
 

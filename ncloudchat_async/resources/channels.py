@@ -169,6 +169,6 @@ def _several(members: Sequence[str] | UnsetType) -> tuple[str, ...] | UnsetType:
 
 def _named(name: str) -> str:
     check_text("name", name)
-    if not name or name.isspace():
+    if not name:
         raise ConfigError("a channel needs a name")
     return name

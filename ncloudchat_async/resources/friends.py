@@ -31,7 +31,7 @@ class Friends(Resource):
         envelope=("friendship", "data.requestFriend.friendship"),
         names_ids=True,
     )
-    _REQUEST_MANY = Endpoint("POST", "/v1/api/friendship/bulk", FriendshipReceipt)
+    _REQUEST_MANY = Endpoint("POST", "/v1/api/friendship/bulk", FriendshipReceipt, names_ids=True)
     _ACCEPT = Endpoint(
         "POST", "/v1/api/friendship/accept", Friendship, envelope=("friendship",), names_ids=True
     )
@@ -70,6 +70,7 @@ class Friends(Resource):
         Raises:
             ConfigError: There is no pair, one is none, or an id cannot be used; nothing was
                 sent.
+            NotFoundError: One of them is no member.
             OutcomeUnknownError: Whether they were requested is not known.
         """
         body = friend_pairs("pairs", pairs)

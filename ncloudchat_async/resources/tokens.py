@@ -13,7 +13,7 @@ _MAX_DAYS = 90
 class Tokens(Resource):
     """Log-in tokens, needed when the project has token authentication on."""
 
-    _ISSUE = Endpoint("POST", "/v1/api/token", Token, repeatable=True)
+    _ISSUE = Endpoint("POST", "/v1/api/token", Token, repeatable=True, names_ids=True)
 
     async def issue(self, user_id: str, *, expire_days: int, in_body: bool = False) -> Token:
         """Issue a token for a member (`bizapp-token-issuance`).
@@ -29,6 +29,7 @@ class Tokens(Resource):
 
         Raises:
             ConfigError: The id or the number of days cannot be used; nothing was sent.
+            NotFoundError: The project issues tokens to members only, and nobody has this id.
         """
         check_id("user_id", user_id)
         check_whole("expire_days", expire_days, 1, _MAX_DAYS)

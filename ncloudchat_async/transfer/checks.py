@@ -26,7 +26,7 @@ def channel_problem(task: ChannelTask) -> str | None:
     if task.target_id is not None:
         return None
     name = task.channel.name or ""
-    if not name.strip():
+    if not name:
         return "has no name"
     if len(name.encode()) > NAME_BYTES:
         return f"the name has {len(name.encode())} bytes of UTF-8, {NAME_BYTES} are allowed"

@@ -85,8 +85,18 @@ _BY_HTTP: Final[dict[int, type[ApiError]]] = {
 _SAYS_MISSING: Final = re.compile(
     r"not (?:be )?(?:found|registered)|not exist|no such|존재하지 않|찾을 수 없", re.I
 )
-_SAYS_TAKEN: Final = re.compile(r"already|duplicate|exists|is registered|이미", re.I)
-_SPEAKS_OF_ACCESS: Final = re.compile(r"key|project|permission|access", re.I)
+_SAYS_TAKEN: Final = re.compile(
+    r"already|duplicate|exists|is registered|is taken|in use|belongs to|이미|중복", re.I
+)
+_SPEAKS_OF_ACCESS: Final = re.compile(
+    r"(?<![a-z])(?:(?:api|secret|access).?)?key(?![a-z])|(?<![a-z])project(?:.?id)?(?![a-z])"
+    r"|permission|access",
+    re.I,
+)
+# Ids that a text quotes, and where something was looked for: neither is what it speaks of.
+_ASIDE: Final = re.compile(
+    r"""'[^']*'|"[^"]*"|`[^`]*`|\b(?:in|of|from|within) (?:(?:the|this|your) )?project\b""", re.I
+)
 _HINTS: Final = {
     -1: "the key is unknown or has no access: check it and the API access setting",
     -2: "the key differs from the dashboard's: was it issued anew?",
@@ -225,11 +235,11 @@ def _unwrap(endpoint: Endpoint[Any], answer: Any) -> Any:
 
 
 def _is_empty_envelope(endpoint: Endpoint[Any], value: Any) -> bool:
-    """Tell whether a bare answer is `{"message": null}`, as writes say it (D04)."""
+    """Tell whether a bare answer is `{"message": null}` or so, as writes say it (D04)."""
     if endpoint.envelope or not isinstance(value, dict) or "id" in value:
         return False
     said = [item for key, item in value.items() if key != "status"]
-    return said == [None]
+    return None in said and all(item in (None, "") for item in said)
 
 
 def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:
@@ -238,7 +248,8 @@ def _empty(endpoint: Endpoint[T], response: Response, value: object) -> T:
         return msgspec.convert(value, endpoint.returns)
     except msgspec.ValidationError:
         pass
-    if endpoint.names_ids:
+    # Of a bare write nothing at all tells nothing, as where an envelope is missing.
+    if endpoint.names_ids and (value or endpoint.envelope or endpoint.repeatable):
         raise NotFoundError(
             "nothing has this id (the answer is empty)", http_status=response.status
         )
@@ -268,7 +279,10 @@ def without_lone_surrogates(body: bytes) -> bytes:
 
 
 def _follow(answer: Any, path: str) -> tuple[Any, bool]:
-    for key in path.split("."):
+    """Find what is at a dotted path: None also where the way there ends in a null."""
+    for depth, key in enumerate(path.split(".")):
+        if depth and answer is None:
+            break
         if not isinstance(answer, dict) or key not in answer:
             return None, False
         answer = answer[key]
@@ -322,9 +336,8 @@ def _kind_of_status(
     kind = _BY_STATUS.get(status)
     if kind is None:
         return _kind_of_text(text) or _kind_of_http(max(http_status, 400))
-    about_the_id = status == -1 and endpoint.names_ids and not _SPEAKS_OF_ACCESS.search(text)
-    if about_the_id and _SAYS_MISSING.search(text):
-        return NotFoundError
+    if status == -1 and endpoint.names_ids and _SAYS_MISSING.search(text):
+        return kind if _SPEAKS_OF_ACCESS.search(_ASIDE.sub("", text)) else NotFoundError
     return kind
 
 

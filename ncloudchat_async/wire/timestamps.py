@@ -6,6 +6,7 @@ A timestamp that cannot be read must not fail the whole object it stands in.
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 
 __all__ = ["with_sound_timestamps"]
@@ -46,8 +47,12 @@ def _moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
+        # As the decoder reads it where all timestamps of an answer are good.
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
     # Without an offset the moment is not known: the project's time zone is not ours.
     return moment if moment.tzinfo else None

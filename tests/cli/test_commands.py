@@ -223,6 +223,17 @@ def test_api_calls_any_path(cli: Cli, ncloudchat_emulator: EmulatorThread) -> No
     assert plan["path"] == "/v1/api/members/%7Bx%7D%20y"
 
 
+@pytest.mark.parametrize(("path", "sent", "code"), [("/restore", 1, 5), ("", 2, 0)])
+def test_api_repeats_what_may_be_repeated(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, path: str, sent: int, code: int
+) -> None:
+    """The DELETE that restores a member is sent once; one that withdraws it, until it is told."""
+    ncloudchat_emulator.seed(members=1)
+    ncloudchat_emulator.faults.add(Fault("*", "drop_before", nth=1))
+    done = cli("api", "DELETE", f"/v1/api/members/member-000000{path}")
+    assert (len(ncloudchat_emulator.requests), done.code) == (sent, code)
+
+
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv", "table"])
 def test_hostile_texts_never_reach_a_terminal(
     cli: Cli, ncloudchat_emulator: EmulatorThread, form: str

@@ -64,8 +64,8 @@ def check(value: Any, wire: Any) -> None:
         mine = getattr(value, fields[key])
         if key.endswith("_at") and item is not None:
             assert mine.isoformat() == item
-        elif key == "name" and item is None:
-            assert mine == wire.get("nickname")
+        elif key == "name" and not item:
+            assert mine == wire.get("nickname", item)
         else:
             check(mine, item)
 

@@ -179,6 +179,8 @@ def test_throttled_answers_in_the_gateway_form(timed: Api, code: int) -> None:
     reply = get(timed)
     assert (reply.status, reply.json["error"]["errorCode"]) == (429, str(code))
     assert "retry-after" not in reply.headers
+    assert timed.send("HEAD", "/v1/api/members/user-1").status == 429
+    assert [request.method for request in timed.emulator.requests[-2:]] == ["GET", "HEAD"]
 
 
 def test_throttled_answers_in_the_plain_form(timed: Api) -> None:

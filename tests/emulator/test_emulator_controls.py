@@ -87,6 +87,27 @@ def test_rows_can_be_added_past_rest(api: Api) -> None:
     assert api.emulator.stats.rows["members"] == 0
 
 
+@pytest.mark.parametrize("sort_id", [[1], {}, True, -1, 1e20, "soon"])
+def test_a_sort_id_is_a_moment(api: Api, sort_id: object) -> None:
+    """What is no number of ms is refused, and never fails the server."""
+    row = {"channel_id": api.channel()["id"], "content": "c", "sort_id": sort_id}
+    reply = api.send("POST", "/_emulator/rows", {"noun": "messages", "rows": [row]})
+    assert (reply.status, "sort_id" in reply.json["error"]) == (400, True)
+
+
+def test_a_message_is_of_the_moment_of_its_sort_id(api: Api) -> None:
+    """A row that gives nothing but `sort_id` has its second in id and timestamps too."""
+    channel_id = api.channel()["id"]
+    ids = api.emulator.add_rows(
+        "messages", [{"channel_id": channel_id, "content": "c", "sort_id": "1751328000123"}]
+    )
+    (message,) = api.ok("GET", f"/messages/{channel_id}", filter={})
+    assert ids == [message["id"]]
+    assert message["sort_id"] == "1751328000123"
+    assert message["created_at"] == message["sended_at"] == "2025-07-01T09:00:00+09:00"
+    assert int(message["id"][:8], 16) == 1751328000
+
+
 def test_the_log_holds_requests_and_no_key(api: Api) -> None:
     """Each request is remembered with operation, path, query and status, and never the key."""
     api.member()
@@ -332,6 +353,8 @@ def test_controls_survive_any_body(api: Api, raw: bytes) -> None:
         ("POST", "seed", {"message_per_channel": 1}, "messages_per_channel"),
         ("POST", "subscriptions", {"channelId": "c"}, "channel_id"),
         ("POST", "rows", {"noun": "members", "rows": [{"custom_field": 1}]}, "customField"),
+        ("POST", "rows", {"noun": "member", "rows": []}, "members"),
+        ("DELETE", "rows", {"noun": "chanel", "id": "1"}, "channels"),
     ],
 )
 def test_unknown_fields_hint_at_the_nearest(

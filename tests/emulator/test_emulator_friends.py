@@ -133,6 +133,19 @@ def test_bulk_requests_can_make_friends_at_once(pair: Api) -> None:
     assert ask(pair)["status"] == "accepted"
 
 
+def test_bulk_requests_that_make_friends_settle_open_ones(timed: Api, clock: Clock) -> None:
+    """D18: friends that were added are not still being asked."""
+    timed.member("user-1")
+    timed.member("user-2")
+    asked = ask(timed)
+    timed.set(bulk_status="accepted")
+    clock.at += 60
+    timed.ok("POST", "/friendship/bulk", [PAIR])
+    found = ask(timed)
+    assert (found["id"], found["status"]) == (asked["id"], "accepted")
+    assert found["updated_at"] > asked["updated_at"]
+
+
 def test_a_refused_bulk_stores_nothing(pair: Api) -> None:
     """One impossible pair keeps the whole array out of the store."""
     alone = {"userId": "user-2", "friendId": "user-2"}

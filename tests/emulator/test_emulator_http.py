@@ -50,6 +50,15 @@ def test_paths_tell_their_methods(api: Api, path: str, methods: str) -> None:
     assert methods in wrong.json["error"]["details"]
 
 
+def test_lenient_mode_tells_its_methods(api: Api) -> None:
+    """D12: what restores a member in lenient mode is named there, and only there."""
+    path = "/v1/api/members/user-1/restore"
+    assert api.send("OPTIONS", path).headers["allow"] == "DELETE, OPTIONS"
+    api.set(mode="lenient")
+    assert api.send("OPTIONS", path).headers["allow"] == "DELETE, OPTIONS, POST, PUT"
+    assert api.send("OPTIONS", "/v1/api/friendship/bulk").headers["allow"] == "OPTIONS, POST"
+
+
 def test_options_of_the_server(api: Api) -> None:
     """`OPTIONS *` names every method there is."""
     assert b"Allow: DELETE, GET, HEAD, OPTIONS, POST, PUT\r\n" in exchange(api, b"OPTIONS *")

@@ -189,6 +189,8 @@ def test_pages_are_bounded(api: Api) -> None:
     assert rows(per_page=101)["status"] == -100
     api.set(default_per_page=3, max_per_page=50)
     assert [len(rows()), len(rows(per_page=50))] == [3, 50]
+    api.set(default_per_page=20, max_per_page=10)
+    assert len(rows()) == 10
 
 
 @pytest.mark.parametrize(
@@ -272,6 +274,8 @@ def test_the_filter_is_required_unless_lenient(api: Api) -> None:
         {"filter": "[]"},
         {"filter": "null"},
         {"filter": "[" * 10_000},
+        {"filter": '{"a":' * 600 + "1" + "}" * 600},
+        {"filter": '{"members":' + "[" * 65 + "]" * 65 + "}"},
         {"filter": '{"a":"\\ud800"}'},
         {"filter": "{}", "sort": '{"a":"1","b":"1"}'},
         {"filter": "{}", "sort": '{"a":"2"}'},

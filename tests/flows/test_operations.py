@@ -90,6 +90,41 @@ async def test_friends(chat: Client, emulator: Emulator, envelope: str) -> None:
     assert (await chat.friends.reject("user-3", "user-1")).status == "rejected"
 
 
+@pytest.mark.parametrize("missing", ["null", "empty", "404", "status"])
+async def test_strangers_are_not_found_and_no_refusals(
+    chat: Client, emulator: Emulator, missing: str
+) -> None:
+    """However often nobody has an id, and however that is said, the key is not in doubt."""
+    emulator.settings = emulator.settings.but(missing=missing, tokens_for_members_only=True)
+    emulator.seed(members=1)
+    # Nothing at all tells nothing of what must not be repeated.
+    kind = errors.OutcomeUnknownError if missing == "empty" else errors.NotFoundError
+    for _ in range(3):
+        with pytest.raises(kind):
+            await chat.friends.request_many([("member-000000", "nobody")])
+        with pytest.raises(errors.NotFoundError):
+            await chat.tokens.issue("nobody", expire_days=1)
+    assert (await chat.members.get("member-000000")).id == "member-000000"
+
+
+@pytest.mark.parametrize("http_status", [200, 400, 409])
+async def test_what_is_taken_is_a_conflict(
+    chat: Client, emulator: Emulator, http_status: int
+) -> None:
+    """An id of somebody, of somebody withdrawn, or of another channel."""
+    emulator.settings = emulator.settings.but(conflict_http_status=http_status)
+    emulator.seed(members=2)
+    await chat.members.delete("member-000001")
+    await chat.channels.create("notice", unique_id="notice")
+    for call in (
+        lambda: chat.members.register("member-000000", "Kim"),
+        lambda: chat.members.register("member-000001", "Kim"),
+        lambda: chat.channels.create("other", unique_id="notice"),
+    ):
+        with pytest.raises(errors.ConflictError):
+            await call()
+
+
 async def test_channels(chat: Client) -> None:
     """A channel is created with every option, read, changed, counted and deleted."""
     made = await chat.channels.create(
@@ -301,7 +336,7 @@ async def test_bad_input_is_refused_before_any_request(chat: Client, emulator: E
         lambda: chat.members.register("abc", "Kim"),
         lambda: chat.members.register("user@example.com", "Kim"),
         lambda: chat.members.register("user-1", ""),
-        lambda: chat.channels.create(" "),
+        lambda: chat.channels.create(""),
         lambda: chat.messages.send("1", ""),
         lambda: chat.messages.send("1", "\ud800"),
         lambda: chat.friends.request("user-1", ""),

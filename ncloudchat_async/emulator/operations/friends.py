@@ -97,6 +97,9 @@ def _ask(call: Call, pair: _Pair, status: str) -> Friendship:
     found = _between(call, pair.user_id, pair.friend_id)
     found = found or _between(call, pair.friend_id, pair.user_id)
     if found is not None and found.status != "rejected":
+        if status == "accepted" and found.status in _OPEN:
+            found.status, found.updated_at = status, call.stamp
+            call.store.change(FRIENDSHIPS, _row(found, call.now))
         return found
     if found is not None:
         call.store.remove(FRIENDSHIPS, found.id)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ncloudchat_async import errors
-from ncloudchat_async.models import Channel, Friendship
+from ncloudchat_async.models import Channel, Friendship, FriendshipReceipt
 from ncloudchat_async.models.base import Timestamp
 from ncloudchat_async.wire.answers import MAX_DEPTH, Response, decode, retry_after_s
 from ncloudchat_async.wire.endpoint import Endpoint
@@ -67,6 +67,21 @@ def test_nothing_tells_nothing_of_a_write(body: bytes) -> None:
     assert caught.value.applied == "unknown"
     with pytest.raises(errors.NotFoundError):
         decode(write, answer({"message": None, "status": 1}))
+    bare = Endpoint("POST", "/bulk", FriendshipReceipt, names_ids=True)
+    with pytest.raises(errors.DecodeError):
+        decode(bare, answer(body))
+    with pytest.raises(errors.NotFoundError):
+        decode(bare, answer({"message": None}))
+
+
+@pytest.mark.parametrize("data", [None, {"requestFriend": None}])
+def test_a_null_on_the_way_into_an_envelope_is_nothing(data: object) -> None:
+    """What the documentation lets be null is no other envelope."""
+    friend = Endpoint("POST", "/x", Friendship, envelope=FRIEND.envelope, names_ids=True)
+    with pytest.raises(errors.NotFoundError):
+        decode(friend, answer({"data": data}))
+    with pytest.raises(errors.DecodeError):
+        decode(friend, answer({"data": {}}))
 
 
 @pytest.mark.parametrize(
@@ -219,8 +234,15 @@ def test_nothing_where_no_id_was_given_is_no_answer() -> None:
         ("channel not found", errors.NotFoundError),
         ("존재하지 않는 채널입니다", errors.NotFoundError),
         ("api key not found", errors.AuthenticationError),
+        ("apiKey does not exist", errors.AuthenticationError),
+        ("project not found", errors.AuthenticationError),
+        ("no such projectId", errors.AuthenticationError),
+        ("key 'abc' not found in this project", errors.AuthenticationError),
         ("permission denied", errors.AuthenticationError),
         ("", errors.AuthenticationError),
+        ("member 'my key' not found", errors.NotFoundError),
+        ("user monkey not found", errors.NotFoundError),
+        ("member not found in the project", errors.NotFoundError),
     ],
 )
 def test_minus_one_with_an_id_may_mean_missing(message: str, kind: type[errors.ApiError]) -> None:
@@ -242,6 +264,12 @@ def test_undocumented_codes_go_by_text_then_http_status() -> None:
     for body, http_status, kind in (
         ({"status": -77, "message": "already exists"}, 200, errors.ConflictError),
         ({"status": -101, "message": "userId is registered"}, 200, errors.ConflictError),
+        (
+            {"status": -101, "message": "userId belongs to a withdrawn user"},
+            200,
+            errors.ConflictError,
+        ),
+        ({"status": -101, "message": "uniqueId is taken"}, 400, errors.ConflictError),
         ({"status": -77, "message": "member not found"}, 200, errors.NotFoundError),
         ({"status": -77, "message": "hm"}, 200, errors.BadRequestError),
         ({"status": 0}, 200, errors.BadRequestError),
@@ -316,7 +344,14 @@ def test_a_bad_timestamp_does_not_fail_its_object(value: object) -> None:
     assert (channel.name, channel.created_at) == ("n", None)
 
 
-@pytest.mark.parametrize("body", [{"channel": None}, {"message": None, "status": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"channel": None},
+        {"message": None, "status": 1},
+        {"token": None, "message": "", "status": 1},
+    ],
+)
 def test_an_envelope_without_anything_in_it_means_an_unknown_id(body: object) -> None:
     """A bare object is not found either when it comes as an empty envelope (D04)."""
     with pytest.raises(errors.NotFoundError):
@@ -370,6 +405,14 @@ def test_any_offset_is_read(text: str, expected: str) -> None:
     channel = decode(BARE, answer({"id": "1", "created_at": text}))
     assert channel.created_at is not None
     assert channel.created_at.astimezone(UTC).isoformat() == expected
+
+
+@pytest.mark.parametrize("text", ["2025-07-23t16:02:00z", "2025-07-23T16:02:00.123456789+09:00"])
+def test_a_timestamp_does_not_depend_on_its_neighbours(text: str) -> None:
+    """It is read in the same way beside one that cannot be."""
+    alone = decode(BARE, answer({"id": "1", "created_at": text}))
+    beside = decode(BARE, answer({"id": "1", "created_at": text, "updated_at": "soon"}))
+    assert alone.created_at == beside.created_at is not None
 
 
 def test_server_texts_are_cut_to_one_clean_line() -> None:
