@@ -213,9 +213,12 @@ class Client:
             An awaitable of the endpoint's value; nothing is sent before it is awaited.
 
         Raises:
+            ConfigError: It is no request, such as an endpoint that was not called.
             ClientClosedError: The client is not open in this event loop.
             NcloudChatError: What `errors` documents.
         """
+        if type(request) is not Request:  # every call comes by here: isinstance costs more
+            check_type("send", request, Request, "what calling an endpoint gives: Endpoint(...)()")
         return self._core.session().send(request, self.options)
 
     def run_many(

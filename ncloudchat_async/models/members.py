@@ -1,7 +1,5 @@
 """Members: the users of a project, and their push settings."""
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -23,7 +21,7 @@ class Notification(Model, frozen=True, kw_only=True):
     token: str | None = None
     """The device's push token."""
     device: str | None = None
-    """`FCM` or `APNS`; other words occur ."""
+    """`FCM` or `APNS`; other words occur."""
     os: str | None = None
     push: bool | None = None
     ad: bool | None = None
@@ -64,7 +62,7 @@ class Member(Model, frozen=True, kw_only=True):
     """Free text, often not JSON."""
     device_type: tuple[str | None, ...] | None = None
     push: bool | None = None
-    memberblock_id: Any = None
+    memberblock_id: object = None
     """A string on the documentation's pages, an object in GraphQL."""
     notifications: Notification | None = None
     """Absent from older answers and from `restore`."""

@@ -275,7 +275,7 @@ def typed(draft: DraftT) -> DraftT:
     None is passed on wherever it stands: the platform may take it for "nothing".
 
     Raises:
-        ConfigError: A field has another type.
+        ConfigError: A field has another type, or holds half a character.
     """
     for name, kind in _fields(type(draft)):
         value = getattr(draft, name)
@@ -285,6 +285,8 @@ def typed(draft: DraftT) -> DraftT:
             msgspec.convert(value, kind)
         except msgspec.ValidationError as error:
             problem = f"{name}: {error}"
+        except UnicodeEncodeError:
+            problem = f"{name} holds a lone surrogate, which is no valid Unicode: mend it"
         else:
             if isinstance(value, msgspec.Struct):
                 typed(value)

@@ -66,7 +66,7 @@ class Channels(Listed[Channel]):
 
         Raises:
             ConfigError: The name is empty, or an argument has another type than its own;
-                nothing was sent.
+                nothing was sent. None, other than for `name` and `members`, is sent as null.
             OutcomeUnknownError: Whether it was created is not known.
         """
         draft = ChannelDraft(
@@ -88,7 +88,7 @@ class Channels(Listed[Channel]):
 
     async def _find(self, name: str, unique_id: str | UnsetType) -> Channel | None:
         """Look for a channel by its natural key; `unique_id` is no documented filter key."""
-        if isinstance(unique_id, UnsetType):
+        if not unique_id:  # nor is null, or "", a key: any number of channels have it
             return None
         async for channel in self.list(filter={"name": name}, sort="-created_at"):
             if channel.unique_id == unique_id:
@@ -128,7 +128,7 @@ class Channels(Listed[Channel]):
         Raises:
             NotFoundError: No channel has this id.
             ConfigError: The name is empty, or an argument has another type than its own;
-                nothing was sent.
+                nothing was sent. None, other than for `name` and `members`, is sent as null.
         """
         patch = ChannelPatch(
             name=name if isinstance(name, UnsetType) else _named(name),

@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_flag
 from ncloudchat_async.errors import ConfigError, ConflictError, NotFoundError
 from ncloudchat_async.models import Member, MemberNotification, NotificationPatch
 from ncloudchat_async.models.members import MemberDraft, MemberPatch
@@ -80,12 +81,13 @@ class Members(Listed[Member]):
 
         Raises:
             ConfigError: The id, the name or an argument's type cannot be used; nothing was
-                sent.
+                sent. None, other than for the name, is sent as null.
             ConflictError: The id is taken, maybe by a withdrawn member: `restore` that one.
             OutcomeUnknownError: Whether it was registered is not known: an answer was lost
                 and nobody has the id yet, or looking for it failed too. Once `get` finds
                 nobody for a while, register again; a second registration is refused.
         """
+        check_flag("check_rule", check_rule)
         check_id("user_id", user_id)
         if check_rule and not NEW_ID.fullmatch(user_id):
             raise ConfigError(
@@ -140,7 +142,8 @@ class Members(Listed[Member]):
         repeat, and repeated on its own; a cancelled call may have changed it.
 
         Raises:
-            ConfigError: The id or an argument's type cannot be used; nothing was sent.
+            ConfigError: The id or an argument's type cannot be used; nothing was sent. None
+                is sent as null.
             NotFoundError: No member has this id.
         """
         patch = MemberPatch(
@@ -201,7 +204,8 @@ class Members(Listed[Member]):
             timezone: IANA name, such as `Asia/Seoul`.
 
         Raises:
-            ConfigError: The id or an argument's type cannot be used; nothing was sent.
+            ConfigError: The id or an argument's type cannot be used; nothing was sent. None
+                is sent as null.
             NotFoundError: No member has this id.
         """
         patch = NotificationPatch(

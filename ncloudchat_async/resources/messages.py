@@ -6,7 +6,13 @@ from datetime import datetime
 
 from ncloudchat_async import bulk
 from ncloudchat_async.bulk import Delivery, Job, Mode, Result, Run, Sighting, run_many
-from ncloudchat_async.checks import check_number, check_text, check_type, check_whole
+from ncloudchat_async.checks import (
+    check_number,
+    check_text,
+    check_type,
+    check_unicode,
+    check_whole,
+)
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.models import Message
 from ncloudchat_async.models.messages import MessageDraft, sort_ms
@@ -138,9 +144,10 @@ class Messages(Resource):
 
         The platform sorts by whole seconds, so 20 rows are read at least, and more where
         several share the second of the last: the newest come first by `sort_id`. That is one
-        request for a channel with `n` messages or more, `n` below 100. A page shorter than
-        asked does not show that there are fewer, since the server may cap its pages: such
-        a channel costs two requests more, to be sure of its end, an empty one none.
+        request for a channel with a message of an older second than the `n`-th, `n` below
+        100. A page shorter than asked does not show that there is none, since the server may
+        cap its pages: such a channel costs two requests more, three where the server does
+        cap, to be sure of its end; one with a lone message costs one more, an empty one none.
 
         Args:
             channel_ids: Which channels; read no further ahead than needed.
@@ -169,7 +176,8 @@ class Messages(Resource):
             async with self.list(channel_id, sort="-created_at", per_page=asked).pages() as pages:
                 async for page in pages:
                     rows.extend(page.items)
-                    if len(rows) >= n and (len(rows) < asked or not tied(rows[n - 1], rows[-1])):
+                    # A short page is no end: a server may cap its pages amid a second.
+                    if len(rows) >= n and not tied(rows[n - 1], rows[-1]):
                         break
             # Stable, so rows without a readable sort_id keep the platform's order.
             rows[n:] = (row for row in rows[n:] if tied(rows[n - 1], row))
@@ -289,14 +297,17 @@ class Messages(Resource):
             `unknown` (several fit, or writer or time are not given).
 
         Raises:
-            ConfigError: The id or text cannot be used, or `since` has no time zone.
+            ConfigError: An id or the text cannot be used, or `since` has no time zone.
             NcloudChatError: The channel cannot be read.
         """
         check_type("since", since, datetime, "an aware datetime, such as datetime.now(UTC)")
         if since.tzinfo is None:
             raise ConfigError("since must be an aware datetime, such as datetime.now(UTC)")
-        check_text("content", content)
-        check_text("sender_id", sender_id, optional=True)
+        content = _spoken(content)
+        # No message has one that cannot be: it would not be found, and be sent again.
+        check_unicode("content", content)
+        if sender_id is not None:
+            check_id("sender_id", sender_id)
         check_number("settle_s", settle_s, zero=True)
         check_id("channel_id", channel_id)
         return await bulk.find_sent(

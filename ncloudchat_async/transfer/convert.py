@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, Literal
 
 import msgspec
 
+from ncloudchat_async.checks import check_callable, check_flag, check_type
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.transfer.archive import reading
 from ncloudchat_async.transfer.columns import MODELS, Cell, Column, columns_of, flat_rows
@@ -77,12 +78,16 @@ def convert(
         ArchiveError: There is no archive, or the file to write exists or cannot be made.
         ConfigError: An option makes no sense, or pyarrow is not installed.
     """
-    if noun not in MODELS:
+    if noun not in tuple(MODELS):
         raise ConfigError(f"noun must be one of {', '.join(MODELS)}, not {noun!r}")
+    for name, flag in (("raw", raw), ("bom", bom), ("deleted", deleted)):
+        check_flag(name, flag)
+    check_callable("on_progress", on_progress, "a function", optional=True)
+    _check_out(out)
     if bom and format != "csv":
         raise ConfigError("only a CSV begins with a byte order mark")
     writers = {"jsonl": _write_jsonl, "csv": _write_csv, "parquet": _write_parquet}
-    if format not in writers:
+    if format not in tuple(writers):
         raise ConfigError(f"format must be one of {', '.join(writers)}, not {format!r}")
     arrow = _arrow() if format == "parquet" else None
     begun, count = time.monotonic(), 0
@@ -108,6 +113,13 @@ def convert(
             if on_progress is not None:
                 on_progress(Progress(noun, count, None, count))
     return ConvertReport(count, time.monotonic() - begun)
+
+
+def _check_out(out: object) -> None:
+    if isinstance(out, io.TextIOBase):
+        raise ConfigError("out takes a binary stream, such as sys.stdout.buffer")
+    if not hasattr(out, "write"):
+        check_type("out", out, (str, os.PathLike), "the path of a file or a binary stream")
 
 
 class _Sheet(msgspec.Struct, frozen=True):

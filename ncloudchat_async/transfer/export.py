@@ -46,7 +46,12 @@ _NAMES: Final = 500
 
 
 def as_job(chat: Client) -> Client:
-    """Return a view for long work: behind single calls, without a deadline, patient."""
+    """Return a view for long work: behind single calls, without a deadline, patient.
+
+    Raises:
+        ConfigError: It is no client.
+    """
+    check_type("chat", chat, Client, "a Client(...)")
     retry = msgspec.structs.replace(chat.options.retry, max_retry_after_s=_MAX_RETRY_AFTER_S)
     return chat.with_options(deadline_s=None, priority="bulk", retry=retry)
 
@@ -97,6 +102,7 @@ async def export_project(
         NcloudChatError: What concerns more than one channel, such as a lost connection or a
             refused key. What was read is in the archive: call again.
     """
+    chat = as_job(chat)
     check_border("since", since)
     check_flag("complete", complete)
     check_whole("max_in_flight", max_in_flight, 1)
@@ -111,7 +117,7 @@ async def export_project(
         look_back_ms=round(look_back / timedelta(milliseconds=1)),
     )
     async with ArchiveWriter(path, chat.project_id, chat.base_url) as archive:
-        export = _Export(as_job(chat), archive, terms, max_in_flight, on_progress)
+        export = _Export(chat, archive, terms, max_in_flight, on_progress)
         return await export.run()
 
 

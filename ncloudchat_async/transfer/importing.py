@@ -109,6 +109,7 @@ async def import_project(
             was interrupted.
         NcloudChatError: What concerns everything, such as a refused key: call again.
     """
+    chat = as_job(chat)
     wishes = _Wishes(
         template=template,
         existing=existing,
@@ -128,7 +129,7 @@ async def import_project(
     report = ImportReport()
     async with ArchiveWriter(path) as archive:
         course = Course(
-            chat=as_job(chat),
+            chat=chat,
             archive=archive,
             target=target,
             report=report,
@@ -177,6 +178,7 @@ async def forecast_import(
             was interrupted.
         NcloudChatError: The project cannot be read.
     """
+    chat = as_job(chat)
     wishes = _Wishes(
         template=template,
         existing=existing,
@@ -188,7 +190,7 @@ async def forecast_import(
     target, forecast = Target(chat.project_id, chat.base_url), Forecast()
     wording = _wording(path, target, wishes)
     async with ArchiveWriter(path) as archive:
-        await look_around(as_job(chat), archive, Stop())
+        await look_around(chat, archive, Stop())
         await _forecast_members(archive, forecast, check_ids=check_ids)
         blocked = await _forecast_channels(archive, target, forecast)
         await _forecast_friends(archive, target, wishes.friends, forecast)

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ArchiveError
 
 __all__ = ["PathLike", "check_plain", "create_private", "make_private", "write_private"]
@@ -37,7 +38,9 @@ def check_plain(path: PathLike) -> bool:
 
     Raises:
         ArchiveError: It is a link, a directory or a device.
+        ConfigError: It is no name.
     """
+    check_type("path", path, (str, os.PathLike), "the path of a file")
     try:
         mode = Path(path).lstat().st_mode
     except FileNotFoundError:

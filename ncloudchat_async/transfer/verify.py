@@ -1,5 +1,6 @@
 """Decides how two sides are brought together to be compared: each as an archive, if it is there."""
 
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import anyio
 
+from ncloudchat_async.checks import check_callable, check_type
 from ncloudchat_async.client import Client
 from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.transfer.archive import owner_of
@@ -47,13 +49,17 @@ async def verify(
 
     Raises:
         ArchiveError: A file is no archive.
-        ConfigError: The template cannot be used.
+        ConfigError: The template, a side or an option cannot be used.
         NcloudChatError: A project cannot be read, or not as a whole. One that gives no answer
             from the beginning is named in a note of the error.
     """
     if template is not None:
         Template(template)
+    check_callable("on_progress", on_progress, "a function", optional=True)
     sides = (("left", left), ("right", right))
+    for name, side in sides:
+        kinds = (Client, str, os.PathLike)
+        check_type(name, side, kinds, "a Client(...) or the path of an archive")
     for name, side in sorted(sides, key=lambda one: isinstance(one[1], Client)):  # files first
         await _check(name, side)
     async with _archived(left, on_progress) as first, _archived(right, on_progress) as second:

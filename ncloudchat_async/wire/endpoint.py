@@ -101,7 +101,8 @@ class Endpoint(Generic[T]):
             type describes; without an envelope only.
 
     Raises:
-        ConfigError: Method or path could not stand in the first line of a request.
+        ConfigError: Method or path could not stand in the first line of a request, a brace
+            of the path belongs to no `{name}`, or a decoder is given for an envelope.
     """
 
     __slots__ = (
@@ -132,6 +133,11 @@ class Endpoint(Generic[T]):
     ) -> None:
         if not (_METHOD.fullmatch(method) and _PATH.fullmatch(path)):
             raise ConfigError("an endpoint needs a METHOD and a /path of printable ASCII")
+        first, *rest = re.split(r"\{(\w+)\}", path)
+        if any("{" in text or "}" in text for text in (first, *rest[1::2])):
+            raise ConfigError("braces in a path stand around names only, such as {thing_id}")
+        if envelope and decoder is not None:
+            raise ConfigError("an endpoint takes an envelope or a decoder: a decoder reads it all")
         self.method: Final[str] = method
         self.path: Final[str] = path
         self.returns: Final[type[T]] = returns
@@ -139,7 +145,6 @@ class Endpoint(Generic[T]):
         self.repeatable: Final[bool] = method in _REPEATABLE if repeatable is None else repeatable
         self.names_ids: Final[bool] = "{" in path if names_ids is None else names_ids
         self.name: str = name or f"{method} {path}"
-        first, *rest = re.split(r"\{(\w+)\}", path)
         self._first: Final = first
         self._rest: Final = tuple(zip(rest[::2], rest[1::2], strict=True))
         self._names: Final = frozenset(rest[::2])
@@ -172,7 +177,8 @@ class Endpoint(Generic[T]):
             **ids: One string for each name in the path.
 
         Raises:
-            ConfigError: An id cannot be used, or the body is nothing that JSON can hold.
+            ConfigError: An id or the query cannot be used, or the body is nothing that JSON
+                can hold.
             TypeError: A name of the path has no id, or an id no place in the path.
         """
         if ids.keys() != self._names:
@@ -181,7 +187,7 @@ class Endpoint(Generic[T]):
         for name, tail in self._rest:
             target += quote_id(name, ids[name]) + tail
         if query:
-            target += "?" + "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in query.items())
+            target += "?" + _joined(query)
         return Request(self, target, None if body is None else _encode(body), absent)
 
 
@@ -199,6 +205,14 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     def __repr__(self) -> str:
         """Show the operation, never ids or the body."""
         return f"<Request {self.endpoint.name}>"
+
+
+def _joined(query: Mapping[str, str]) -> str:
+    try:
+        return "&".join(f"{_quoted(k)}={_quoted(v)}" for k, v in query.items())
+    except (AttributeError, TypeError):
+        problem = "query takes a mapping of text to text, such as {'filter': '{}'}"
+    raise ConfigError(problem)
 
 
 def _quoted(value: str) -> str:

@@ -177,8 +177,8 @@ class RateSemaphore:
 
         Raises:
             ClientClosedError: The semaphore is closed, or was while the caller waited.
-            DeadlineExceededError: The deadline passed, or cannot be met: the pause, the
-                permits of those ahead or the answer take longer.
+            DeadlineExceededError: The deadline or `Quota.max_wait_s` passed, or cannot be
+                met: the pause, the permits of those ahead or the answer take longer.
         """
         if self._closed:
             raise ClientClosedError("the client is closed")
@@ -191,7 +191,9 @@ class RateSemaphore:
         if deadline is not None:
             latest = min(latest, deadline - min(self.answer_s, (deadline - now) / 2))
         if latest < math.inf and self._earliest(now, priority) >= latest:
-            raise DeadlineExceededError("the queue for the quota is longer than the deadline")
+            raise DeadlineExceededError(
+                "the queue for the quota is longer than Quota.max_wait_s or the deadline allows"
+            )
         queue = self._bulk if priority == "bulk" else self._interactive
         waiter = self._enqueue(queue, now, latest)
         try:

@@ -450,11 +450,11 @@ async def test_a_sort_id_that_is_no_number_breaks_nothing(
         assert [outcome.status async for outcome in job] == ["sent"]
 
 
-@pytest.mark.parametrize(("n", "requests"), [(1, 1), (3, 1), (4, 1), (5, 3), (99, 3)])
+@pytest.mark.parametrize(("n", "requests"), [(1, 1), (3, 1), (4, 3), (5, 3), (99, 3)])
 async def test_latest_costs_one_request_a_channel(
     n: int, requests: int, chat: Client, emulator: Emulator
 ) -> None:
-    """A channel with as many messages or more is read once; one with fewer to its end."""
+    """A channel with an older message is read once; one without to its end."""
     emulator.seed(channels=3, messages_per_channel=4)
     empty = await chat.channels.create("empty")
     ids = [channel.id async for channel in chat.channels.list()]
@@ -488,17 +488,35 @@ async def test_latest_looks_no_further_for_messages_of_an_unknown_time(
     assert len(emulator.requests) == 1
 
 
+@pytest.mark.parametrize(("older", "requests"), [(True, 1), (False, 3)])
 async def test_latest_reads_messages_of_one_second_at_once(
-    chat: Client, emulator: Emulator
+    older: bool, requests: int, chat: Client, emulator: Emulator
 ) -> None:
     """A burst of messages, as bots send them, costs no request for each of them."""
     channel = await chat.channels.create("notice")
-    for number in range(10):
-        await chat.messages.send(channel.id, f"{number}")
+    times = [1_751_328_000 - older, *[1_751_328_000] * 10]
+    rows = [
+        {"channel_id": channel.id, "content": f"{number}", "created_at": at}
+        for number, at in enumerate(times)
+    ]
+    emulator.add_rows("messages", rows)
     before = len(emulator.requests)
     async with chat.messages.latest([channel.id]) as results:
-        assert [[m.content for m in one.value or ()] async for one in results] == [["9"]]
-    assert len(emulator.requests) - before == 1
+        assert [[m.content for m in one.value or ()] async for one in results] == [["10"]]
+    assert len(emulator.requests) - before == requests
+
+
+@pytest.mark.parametrize("cap", [1, 3, 5, 100])
+async def test_latest_finds_the_newest_of_a_second_across_pages(
+    cap: int, chat: Client, emulator: Emulator
+) -> None:
+    """A page that a server cuts amid a second does not hide the rest of that second."""
+    emulator.settings = emulator.settings.but(max_per_page=cap)
+    channel = await chat.channels.create("notice")
+    burst = {"channel_id": channel.id, "created_at": 1_751_328_000}
+    emulator.add_rows("messages", [{**burst, "content": f"{number}"} for number in range(8)])
+    async with chat.messages.latest([channel.id], n=2) as results:
+        assert [[m.content for m in one.value or ()] async for one in results] == [["7", "6"]]
 
 
 async def test_a_doubt_is_settled_by_looking(chat: Client, emulator: Emulator) -> None:

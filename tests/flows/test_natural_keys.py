@@ -1,9 +1,10 @@
 """Writes with a natural key: registering a member, creating a channel with a `unique_id`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from msgspec import UNSET
 
 from ncloudchat_async import Client, Retry, Timeouts, errors
 from ncloudchat_async.emulator import Emulator, Fault
@@ -41,14 +42,15 @@ async def test_a_lost_answer_is_settled_by_a_natural_key(
     assert sum(entry.operation == write for entry in emulator.requests) == 1
 
 
+@pytest.mark.parametrize("unique_id", [UNSET, None, ""])
 async def test_a_channel_without_a_natural_key_is_not_looked_for(
-    emulator: Emulator, chat: Client
+    emulator: Emulator, chat: Client, unique_id: Any
 ) -> None:
     """A name belongs to any number of channels: none of them is taken for the new one."""
     await chat.channels.create("room")
     emulator.faults.add(Fault("createChannel", "drop_before", nth=1))
     with pytest.raises(errors.OutcomeUnknownError):
-        await chat.channels.create("room")
+        await chat.channels.create("room", unique_id=unique_id)
     assert not any(entry.operation == "listChannels" for entry in emulator.requests)
 
 

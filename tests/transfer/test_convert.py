@@ -24,7 +24,7 @@ from ncloudchat_async.transfer import Format, convert, export_project
 from ncloudchat_async.transfer.columns import MODELS, columns_of, flat_rows
 from ncloudchat_async.transfer.convert import guarded
 from tests.transfer.conftest import rows
-from tests.transfer.test_export import mode
+from tests.transfer.test_export import mode, names
 
 HOSTILE = [
     "=1+1",
@@ -246,6 +246,32 @@ async def test_a_name_that_no_file_can_have_is_told(archive: Path, name: str) ->
     """A name that the system does not take is an error of ours, and nothing is written."""
     with pytest.raises(ArchiveError, match="no file can have this name"):
         convert(archive, name)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"noun": "friends"}, "noun must be one of"),
+        ({"noun": ["members"]}, "noun must be one of"),
+        ({"format": "xml"}, "format must be one of"),
+        ({"format": ["csv"]}, "format must be one of"),
+        ({"raw": "no"}, "raw must be True or False"),
+        ({"bom": 1}, "bom must be True or False"),
+        ({"deleted": None}, "deleted must be True or False"),
+        ({"on_progress": 5}, "on_progress takes a function"),
+        ({"out": None}, "out takes the path of a file or a binary stream, not None"),
+        ({"out": io.StringIO()}, "out takes a binary stream"),
+        ({"path": 5}, "path takes the path of a file, not 5"),
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused_first(
+    archive: Path, tmp_path: Path, wrong: dict[str, Any], words: str
+) -> None:
+    """What cannot be used is named before a file is made."""
+    before = names(tmp_path)
+    with pytest.raises(ConfigError, match=words):
+        convert(**{"path": archive, "out": tmp_path / "table", **wrong})
+    assert names(tmp_path) == before
 
 
 async def test_a_file_is_made_anew_and_for_its_owner(archive: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import sqlite3
 import stat
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ import pytest
 from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault, ListCall
 from ncloudchat_async.errors import ArchiveError, ConfigError, NcloudChatError
-from ncloudchat_async.transfer import Progress, describe, export_project, verify
+from ncloudchat_async.transfer import (
+    Progress,
+    describe,
+    export_project,
+    forecast_import,
+    import_project,
+    live_files,
+    live_stats,
+    verify,
+)
 from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.writer import ArchiveWriter
 from tests.transfer.conftest import content, open_client, rows
@@ -461,6 +471,45 @@ async def test_a_since_without_a_time_zone_is_refused(chat: Client, path: Path) 
     with pytest.raises(ConfigError, match="time zone"):
         await export_project(chat, path, since=datetime(2025, 7, 1))  # noqa: DTZ001 - the point
     assert not is_there(path)
+
+
+NO_CLIENTS: list[Callable[[Any, Path], Awaitable[object]]] = [
+    export_project,
+    import_project,
+    forecast_import,
+    lambda chat, path: live_stats(chat),
+    lambda chat, path: _opened(chat),
+]
+
+
+async def _opened(chat: Any) -> None:
+    async with live_files(chat):
+        pass
+
+
+@pytest.mark.parametrize("call", NO_CLIENTS)
+@pytest.mark.parametrize("chat", [None, Client, "project"])
+async def test_what_is_no_client_is_told(
+    call: Callable[[Any, Path], Awaitable[object]], chat: Any, path: Path
+) -> None:
+    """Where a client belongs, nothing else is worked with, and no file is made for it."""
+    with pytest.raises(ConfigError, match=r"chat takes a Client\(\.\.\.\)"):
+        await call(chat, path)
+    assert not is_there(path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"left": None}, "left takes a Client"),
+        ({"right": 5}, "right takes a Client"),
+        ({"on_progress": 5}, "on_progress takes a function"),
+    ],
+)
+async def test_a_side_that_is_none_is_told(path: Path, wrong: dict[str, Any], words: str) -> None:
+    """A side is a project or an archive, which need not be there to tell that."""
+    with pytest.raises(ConfigError, match=words):
+        await verify(**{"left": path, "right": path, **wrong})
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ async def calls(chat: Client) -> None:
         "u", "n", profile="p", custom_field="c", notifications=models.NotificationPatch(push=True)
     )
     assert_type(member, models.Member)
+    assert_type(member.memberblock_id, object)
     assert_type(await chat.members.get("u"), models.Member)
     assert_type(
         chat.members.list(filter={"online": True}, sort="-created_at"), Pages[models.Member]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,18 @@ from ncloudchat_async.errors import ClientClosedError, ConfigError
 from ncloudchat_async.models import NotificationPatch
 from ncloudchat_async.paging.cursor import Cursor, encode_cursor
 from ncloudchat_async.resources.base import query_json
+from ncloudchat_async.resources.channels import Channels
+from ncloudchat_async.resources.members import Members
+from ncloudchat_async.settings import CallOptions
+from ncloudchat_async.wire.endpoint import Request
 from tests.unit.bulk_fakes import Platform
 
 KEY = "open-sesame"
 THING = Endpoint("POST", "/new/thing", dict[str, object])
+
+
+HALF = "\ud83d"
+"""Half a character, as a text cut by UTF-16 units ends in."""
 
 
 def unopened(**options: Any) -> Client:
@@ -121,10 +130,24 @@ def test_a_filter_is_sent_as_json_has_it() -> None:
     assert query_json(asked) == text
 
 
+def find(chat: Client, *, content: Any = "hi", **options: Any) -> Awaitable[object]:
+    """Ask what became of a message."""
+    return chat.messages.find_sent("1", content, since=datetime.now(UTC), **options)
+
+
+def register(chat: Client, check_rule: Any) -> Awaitable[object]:
+    """Register a member whose id breaks the documented rule."""
+    return chat.members.register("a@b.example", "n", check_rule=check_rule)
+
+
 CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]] = [
     (lambda c, v: c.messages.send("1", v), "content must be a string", [None, b"x", 5, ["x"]]),
     (lambda c, v: c.messages.send("1", v), "needs content", [""]),
     (lambda c, v: c.messages.send(v, "x"), "channel_id must be a string", [None, 5, b"1"]),
+    (lambda c, v: find(c, content=v), "content must be a string", [None, b"x", 5]),
+    (lambda c, v: find(c, content=v), "needs content", [""]),
+    (lambda c, v: find(c, content=v), "content holds a lone surrogate", [HALF, f"hi {HALF}"]),
+    (lambda c, v: find(c, sender_id=v), "sender_id must", [5, "", HALF]),
     (lambda c, v: c.tokens.issue("user", expire_days=v), "expire_days must be", ["5", 1.5, 91]),
     (lambda c, v: c.messages.list("1").to_list(v), "limit must be a whole", ["5", -1, 1.5]),
     (lambda c, v: c.friends.request_many(v), "pairs", [5, ["ab"], [("a",)], [("a", "b", "c")]]),
@@ -134,12 +157,14 @@ CALLS: list[tuple[Callable[[Client, Any], Awaitable[object]], str, list[object]]
     (lambda c, v: c.channels.update("1", push=v), "push: Expected `bool`", ["no", 0]),
     (lambda c, v: c.members.register("user", v), "name: Expected `str`", [5, b"n", ["n"]]),
     (lambda c, v: c.members.register("user", "n", custom_field=v), "custom_field: ", [{"a": 1}]),
+    (register, "check_rule must be True or False", ["false", None, 5, []]),
     (lambda c, v: c.members.update("user", notifications=v), "notif", [5, {"push": "yes"}]),
     (lambda c, v: c.members.update("user", notifications=v), "push", [NotificationPatch(push=5)]),  # type: ignore[arg-type]  # the mistake
     (lambda c, v: c.members.update("user", profile=v), "profile: Expected `str`", [5]),
     (lambda c, v: c.members.set_notification("u", token=v), "token: Expected `str", [5, b"t"]),
     (lambda c, v: c.friends.request("u", "f", message=v), "message: Expected `str`", [5]),
     (lambda c, v: c.send(THING(body=v)), "what JSON cannot: .*object", [object(), [object()]]),
+    (lambda c, v: c.send(v), r"Endpoint\(\.\.\.\)\(\), not", [THING, None, 5, "GET /x", Endpoint]),
     (lambda c, v: c.aclose(grace_s=v), "grace_s must be a finite number", ["1", -1, None]),
 ]
 
@@ -153,6 +178,65 @@ async def test_a_call_refuses_what_it_cannot_send(
     """Before quota, connection or any other I/O; a client that is not open would say so."""
     with pytest.raises(ConfigError, match=words):
         await call(unopened(), value)
+
+
+WRITES: list[tuple[str, str, tuple[str, ...]]] = [
+    ("channels", "create", ("name",)),
+    ("channels", "update", ("channel-1",)),
+    ("members", "register", ("user-1", "name")),
+    ("members", "update", ("user-1",)),
+    ("members", "set_notification", ("user-1",)),
+]
+
+
+@pytest.mark.parametrize(("noun", "verb", "given"), WRITES)
+async def test_half_a_character_is_no_argument_of_any_type(
+    noun: str, verb: str, given: tuple[str, ...]
+) -> None:
+    """Where a number or a truth value is wanted too it is a ConfigError, with none behind it."""
+    call = getattr(getattr(unopened(), noun), verb)
+    options = [p.name for p in signature(call).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert options
+    for option in options:
+        with pytest.raises(ConfigError, match=rf"^{option}|the request holds") as caught:
+            await call(*given, **{option: HALF})
+        assert caught.value.__context__ is None
+
+
+class Kept:
+    """A caller that keeps the body of a request and sends nothing."""
+
+    project_id, base_url = "project", "https://host"
+    quota, options = Quota(), CallOptions()
+    body: bytes | None = None
+
+    async def send(self, request: Request[Any]) -> Any:
+        """Keep it."""
+        self.body = request.body
+        raise ClientClosedError
+
+    def with_options(self, *, priority: str) -> "Kept":
+        """Return itself."""
+        return self
+
+
+NONE: Any = None
+NULLS: list[tuple[Callable[[Kept], Awaitable[object]], bytes]] = [
+    (lambda c: Channels(c).create("n", unique_id=NONE), b'"uniqueId":null'),
+    (lambda c: Channels(c).update("1", limit=NONE), b'{"limit":null}'),
+    (lambda c: Members(c).register("user", "n", profile=NONE), b'"profile":null'),
+    (lambda c: Members(c).update("user", custom_field=NONE), b'{"customField":null}'),
+    (lambda c: Members(c).set_notification("user", token=NONE), b'{"token":null}'),
+]
+
+
+@pytest.mark.parametrize(("call", "sent"), NULLS)
+async def test_none_is_sent_as_null(call: Callable[[Kept], Awaitable[object]], sent: bytes) -> None:
+    """What null means is the platform's to say: it is neither refused nor left out."""
+    kept = Kept()
+    with pytest.raises(ClientClosedError):
+        await call(kept)
+    assert sent in (kept.body or b"")
 
 
 async def test_strings_of_other_kinds_are_strings() -> None:
@@ -213,7 +297,7 @@ async def test_half_a_character_is_named_before_a_journal_meets_it(
 ) -> None:
     """No file can hold it: the delivery is named, and those before it are sent."""
     platform = Platform()
-    half = Delivery(**{"channel_id": "1", "content": "x", field: "\ud83d"})
+    half = Delivery(**{"channel_id": "1", "content": "x", field: HALF})
     many = partial(send_many, platform.send, platform.newest, journal=tmp_path / "job.journal")
     with pytest.raises(ConfigError, match="delivery 1 holds a lone surrogate"):
         many([GOOD, half])

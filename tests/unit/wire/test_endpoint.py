@@ -1,7 +1,9 @@
 """Requests, as they will be sent."""
 
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -78,6 +80,14 @@ def test_query_values_are_percent_encoded() -> None:
     assert request.target == "/v1/api/channels/1?filter=%7B%22name%22%3A%22a%26b%3Dc%2B%20d%22%7D"
 
 
+@pytest.mark.parametrize("query", ["filter=x", 5, [("a", "b")], {"a": 5}, {"a": b"b"}, {5: "b"}])
+def test_a_query_is_a_mapping_of_texts(query: Any) -> None:
+    """Nothing else is made into text, or ends in an error from within."""
+    with pytest.raises(ConfigError, match="query takes a mapping of text") as caught:
+        GET(channel_id="1", query=query)
+    assert caught.value.__context__ is None
+
+
 def test_lone_surrogates_are_refused_in_query_and_body() -> None:
     """What UTF-8 cannot carry is refused before any I/O."""
     with pytest.raises(ConfigError, match="surrogate"):
@@ -124,3 +134,18 @@ def test_what_cannot_stand_in_a_request_line_is_no_endpoint(method: str, path: s
 def test_names_of_parameters_are_encoded_too() -> None:
     """A parameter's name can end neither the query nor the request line."""
     assert GET(channel_id="a", query={"a b&c\n": "d"}).target.endswith("?a%20b%26c%0A=d")
+
+
+@pytest.mark.parametrize("path", ["/{a", "/a}", "/{}", "/{a-b}", "/{{a}}", "/{a}/{", "/{a.b}/{c}"])
+def test_braces_of_a_path_stand_around_names(path: str) -> None:
+    """A slip in a name is told, not sent: no path has braces of its own (RFC 3986)."""
+    with pytest.raises(ConfigError, match="braces"):
+        Endpoint("GET", path, Channel)
+
+
+def test_a_decoder_is_for_answers_without_an_envelope() -> None:
+    """Of the two only one could be heeded, so both together are refused."""
+    decoder = msgspec.json.Decoder(Channel)
+    assert Endpoint("GET", "/x", Channel, decoder=decoder).decoder is decoder
+    with pytest.raises(ConfigError, match="an envelope or a decoder"):
+        Endpoint("GET", "/x", Channel, envelope=("channel",), decoder=decoder)

@@ -214,6 +214,15 @@ def test_hopeless_wait_fails_at_once() -> None:
     assert failure(world.caller("paused", wait_s=4.0)) is DeadlineExceededError
 
 
+def test_a_call_turned_away_at_once_hears_of_both_bounds() -> None:
+    """A short `max_wait_s` is not taken for a deadline of a minute that is long enough."""
+    world = World(Quota(rate=1, max_wait_s=0.1))
+    world.caller("first")
+    second = world.caller("second", wait_s=60.0)
+    with pytest.raises(DeadlineExceededError, match=r"Quota\.max_wait_s or the deadline"):
+        second.result()
+
+
 def test_unknown_rate_forecasts_nothing() -> None:
     """While the rate is sought a long queue is no reason to give up: it may double."""
     world = World(Quota(max_in_flight=500))
