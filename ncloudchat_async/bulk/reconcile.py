@@ -31,7 +31,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import anyio
 import msgspec
 
-from ncloudchat_async.errors import PagingError
+from ncloudchat_async.errors import ConfigError, PagingError
 from ncloudchat_async.models.messages import UNSORTED_MS, sort_ms
 
 __all__ = [
@@ -55,6 +55,9 @@ SKEW_MS, UNMEASURED_SKEW_MS = 2_000, 300_000
 """How far behind it may be at all, where an answer has told the server's time and where none
 has: five minutes are what Kerberos and most signed APIs tolerate. An equal text of that time
 is either ours, by a slow clock, or an older one."""
+
+MAX_AHEAD_S = 60.0
+"""How far ahead of the own clock a send may have begun: the clock may have been set back."""
 
 MAX_READ = 50_000
 """Messages read back in one channel before giving up: 500 pages, half a minute."""
@@ -94,7 +97,7 @@ class Listed(Protocol):
 
     @property
     def admin(self) -> Who | None:
-        """Owner of the key, for messages sent through REST only (NOTES D21)."""
+        """Owner of the key, for messages sent through REST only (D21)."""
         ...
 
 
@@ -331,11 +334,18 @@ async def find_sent(
         sleep: Waits for some seconds; for tests.
 
     Raises:
+        ConfigError: `since` is more than a minute ahead of the clock.
         ValueError: `since` has no time zone.
         NcloudChatError: The channel cannot be read.
     """
     if since.tzinfo is None:
         raise ValueError("since must be an aware datetime")
+    ahead_s = since.timestamp() - now()
+    if ahead_s > MAX_AHEAD_S:
+        raise ConfigError(
+            f"since is {ahead_s:.0f} s ahead: it is the moment before the send, as "
+            "datetime.now(UTC) gives it"
+        )
     wanted = [wanted_since(round(since.timestamp() * 1000), None, 0, content)]
     settled, absent = since.timestamp() + settle_s, 0
     while absent < 2:

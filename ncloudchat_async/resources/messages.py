@@ -297,7 +297,8 @@ class Messages(Resource):
             `unknown` (several fit, or writer or time are not given).
 
         Raises:
-            ConfigError: An id or the text cannot be used, or `since` has no time zone.
+            ConfigError: An id or the text cannot be used, or `since` has no time zone or is
+                in the future.
             NcloudChatError: The channel cannot be read.
         """
         check_type("since", since, datetime, "an aware datetime, such as datetime.now(UTC)")

@@ -23,7 +23,7 @@ from ncloudchat_async.bulk.reconcile import (
     read_back,
     wanted_since,
 )
-from ncloudchat_async.errors import PagingError
+from ncloudchat_async.errors import ConfigError, PagingError
 from tests.unit.bulk_fakes import Person, Platform, Row
 
 ADMIN = Person("admin")
@@ -305,6 +305,17 @@ async def test_find_sent_does_not_take_an_older_message() -> None:
     platform.rows[1] = ours._replace(seen_from=platform.time.now() + 30.0)
     sighting = await settled(platform, begun)
     assert (sighting.status, sighting.message) == ("sent", platform.rows[1])
+
+
+async def test_find_sent_needs_a_time_that_has_come() -> None:
+    """A moment far ahead is a wrong time zone: waiting for it would take as long."""
+    platform = Platform()
+    present = since(platform)
+    with pytest.raises(ConfigError, match="since is 32400 s ahead"):
+        await settled(platform, present + timedelta(hours=9))
+    assert not platform.lists
+    platform.store("c", "hi", late_s=6.0)
+    assert (await settled(platform, present + timedelta(seconds=5))).status == "sent"
 
 
 async def test_find_sent_needs_an_aware_time() -> None:
