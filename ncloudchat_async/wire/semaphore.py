@@ -192,7 +192,7 @@ class RateSemaphore:
             latest = min(latest, deadline - min(self.answer_s, (deadline - now) / 2))
         if latest < math.inf and self._earliest(now, priority) >= latest:
             raise DeadlineExceededError(
-                "the queue for the quota is longer than Quota.max_wait_s or the deadline allows"
+                f"the queue for the quota is longer than {self._bounds()} allows"
             )
         queue = self._bulk if priority == "bulk" else self._interactive
         waiter = self._enqueue(queue, now, latest)
@@ -205,8 +205,8 @@ class RateSemaphore:
             if self._closed:
                 raise ClientClosedError("the client was closed while the call waited for quota")
             raise DeadlineExceededError(
-                "the call waited for quota until Quota.max_wait_s was over, or too little was "
-                "left of its deadline for an answer"
+                f"the call waited for quota as long as {self._bounds()} allows, an answer's time "
+                "taken off"
             )
 
     def release(self) -> None:
@@ -274,6 +274,12 @@ class RateSemaphore:
         for queue in (self._interactive, self._bulk):
             while queue:
                 _turn_away(queue.popleft())
+
+    def _bounds(self) -> str:
+        """Name what bounds a wait."""
+        return (
+            "the deadline" if self._quota.max_wait_s is None else "Quota.max_wait_s or the deadline"
+        )
 
     def _adopt_pace(self) -> None:
         """Go on at the pace that was learned."""

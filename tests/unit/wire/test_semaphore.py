@@ -214,12 +214,21 @@ def test_hopeless_wait_fails_at_once() -> None:
     assert failure(world.caller("paused", wait_s=4.0)) is DeadlineExceededError
 
 
-def test_a_call_turned_away_at_once_hears_of_both_bounds() -> None:
-    """A short `max_wait_s` is not taken for a deadline of a minute that is long enough."""
-    world = World(Quota(rate=1, max_wait_s=0.1))
+@pytest.mark.parametrize(
+    ("max_wait_s", "wait_s", "bound"),
+    [
+        (0.1, 60.0, "Quota.max_wait_s or the deadline allows"),
+        (None, 0.1, "than the deadline allows"),
+    ],
+)
+def test_a_call_turned_away_hears_what_bounds_it(
+    max_wait_s: float | None, wait_s: float, bound: str
+) -> None:
+    """A short `max_wait_s` is not taken for a long deadline; one that nobody set is not named."""
+    world = World(Quota(rate=1, max_wait_s=max_wait_s))
     world.caller("first")
-    second = world.caller("second", wait_s=60.0)
-    with pytest.raises(DeadlineExceededError, match=r"Quota\.max_wait_s or the deadline"):
+    second = world.caller("second", wait_s=wait_s)
+    with pytest.raises(DeadlineExceededError, match=bound):
         second.result()
 
 
