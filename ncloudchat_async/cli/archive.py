@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["convert", "files", "search", "stats"]
 
-_SUFFIXES: Final[dict[str, TableForm]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _MESSAGES: Final = ("channel_name", "sender_name", "sent_at", "content")
 _Days = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=36_525))]
 _FILES: Final = ("channel_name", "sender_name", "sent_at", "name", "size")
@@ -202,8 +201,6 @@ def convert(
             "--format gives the form of the table, and name a file for it",
             USAGE,
         )
-    suffix = "" if table is None else table.suffix.lower()
-    form = format or _SUFFIXES.get(suffix, "jsonl")
     if table is None and sys.stdout.isatty():
         raise Failure("name a file for the table, or a pipe: a terminal would obey it", USAGE)
     opened = output.open(ConvertReport)
@@ -213,7 +210,7 @@ def convert(
             archive,
             sys.stdout.buffer if table is None else table,
             noun=noun,
-            format=form,
+            format=format,
             raw=raw,
             bom=bom,
             deleted=deleted,

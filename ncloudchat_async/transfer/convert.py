@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, Final, Literal
 
@@ -26,6 +27,7 @@ __all__ = ["ConvertReport", "Format", "TableNoun", "convert", "guarded"]
 Format = Literal["jsonl", "csv", "parquet"]
 TableNoun = Literal["members", "channels", "subscriptions", "messages"]
 
+_SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _BATCH: Final = 5_000
 """Rows handled at a time: about 5 MB."""
 _FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
@@ -46,7 +48,7 @@ def convert(
     out: PathLike | BinaryIO,
     *,
     noun: TableNoun = "messages",
-    format: Format = "jsonl",  # noqa: A002 - the word of the command
+    format: Format | None = None,  # noqa: A002 - the word of the command
     raw: bool = False,
     bom: bool = False,
     deleted: bool = True,
@@ -63,10 +65,10 @@ def convert(
         out: A file to make (mode 0600; one that is there is refused) or an open binary
             stream, which stays open.
         noun: Which rows; messages by default, since nearly all rows are.
-        format: `jsonl`, the default since it needs no extra and keeps the types of values: one
-            object in each line. `csv`: UTF-8, RFC 4180; texts that a
+        format: `jsonl`: one object in each line. `csv`: UTF-8, RFC 4180; texts that a
             spreadsheet could take for a formula get an apostrophe before them. `parquet`:
-            needs the extra `parquet`.
+            needs the extra `parquet`. None: what the suffix of a file says, else `jsonl`,
+            which needs no extra and keeps the types of values.
         raw: Lose nothing: JSON lines are the platform's objects as they came; CSV cells are
             not guarded, so do not open that file in a spreadsheet; CSV and Parquet get a
             column `raw` with the platform's object.
@@ -84,6 +86,9 @@ def convert(
         check_flag(name, flag)
     check_callable("on_progress", on_progress, "a function", optional=True)
     _check_out(out)
+    if format is None:
+        suffix = Path(out).suffix.lower() if isinstance(out, str | os.PathLike) else ""
+        format = _SUFFIXES.get(suffix, "jsonl")  # noqa: A001 - as above
     if bom and format != "csv":
         raise ConfigError("only a CSV begins with a byte order mark")
     writers = {"jsonl": _write_jsonl, "csv": _write_csv, "parquet": _write_parquet}

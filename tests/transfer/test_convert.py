@@ -312,3 +312,14 @@ async def test_an_unbuffered_stream_gets_all_of_it(
         convert(archive, sip, format=format)
         assert (tmp_path / "table").read_bytes() == whole.getvalue()
         assert not sip.closed
+
+
+@pytest.mark.parametrize(("name", "begin"), [("a.CSV", b"id,"), ("a.jsonl", b"{"), ("a", b"{")])
+async def test_the_suffix_tells_the_form(
+    archive: Path, tmp_path: Path, name: str, begin: bytes
+) -> None:
+    """As the command reads it; a form that is given wins."""
+    convert(archive, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(begin)
+    convert(archive, tmp_path / f"2{name}", format="jsonl")
+    assert (tmp_path / f"2{name}").read_bytes().startswith(b"{")
