@@ -241,6 +241,8 @@ class Client:
         Returns:
             An async context manager and async iterator of results as they come, each with
             `item`, `value` and `error`; leaving its block early cancels what is in flight.
+            `stop()` lets it finish, but an item that still waits for the quota, and has
+            changed nothing yet, gives no result: its call ends with `applied == "no"`.
 
         Raises:
             ConfigError: `function` cannot be called, `items` cannot be iterated over, or
