@@ -345,9 +345,11 @@ def _conclude(
     where = shlex.quote(str(journal))
     if status.unknown:
         say(f"{status.unknown:,} unknown: ncloudchat jobs unknown {where}\n")
+    # A job that ended by itself has looked for what is in doubt; one that was ended has not.
+    unsettled = status.unknown and interrupts.code is not None and handling.mode != "at_most_once"
     if not status.complete:
         say("not all of the input was recorded: run the same command again to go on\n")
-    elif status.planned or status.sending:
+    elif status.planned or status.sending or unsettled:
         say(f"go on with: ncloudchat jobs resume {where}{_options(handling, common)}\n")
 
 

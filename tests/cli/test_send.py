@@ -169,6 +169,21 @@ def test_what_waits_for_quota_at_the_deadline_is_not_sent(
     assert ncloudchat_emulator.stats.by_operation["sendMessage"] == statuses["sent"]
 
 
+def test_a_job_that_leaves_only_doubts_is_gone_on_with(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """What the deadline kept from being looked for is settled by the printed command."""
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
+    words = [*SEND, "--rate", "2000", "--journal", "j"]
+    done = cli(*words, "--settle", "60", "--deadline", "1")
+    assert done.code == 4
+    assert Counter(row["status"] for row in done.rows) == {"unknown": 40}
+    assert "go on with: ncloudchat jobs resume j --settle 60 --rate 2000\n" in done.err
+    rest = cli("jobs", "resume", "j", "--settle", "0.1")
+    assert (rest.code, len(rest.rows)) == (0, 40)
+    assert ncloudchat_emulator.audit(intended(guests)).exact
+
+
 def test_a_refused_key_marks_nothing_as_failed(
     cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str], tmp_path: Path
 ) -> None:
