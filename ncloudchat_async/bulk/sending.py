@@ -72,7 +72,8 @@ def send_many(
             default with a journal) looks for it in its channel after the settle time and
             sends it again, twice at most, when two looks do not find it. `at_most_once` (the
             default without one) names it unknown. `at_least_once` sends it again until an
-            answer comes, ten times at most, and so may send it more than once.
+            answer comes, ten times at most in a run: it may arrive as often, and is unknown
+            after that.
         ordered: Send the deliveries of one channel one after the other, each when the one
             before it is settled, whatever became of it. Channels do not wait for each other.
         settle_s: Seconds after which a message, if it was stored at all, is in its channel's
