@@ -374,6 +374,9 @@ def _create(file: Path) -> None:
         if not stat.S_ISREG(file.lstat().st_mode):
             raise JournalError(f"{file} is not a plain file") from None
         return
+    except ValueError as error:  # half a character, or a zero byte
+        name = os.fspath(file)
+        raise JournalError(f"{name!r} cannot be used: no file can have this name") from error
     if hasattr(os, "O_DIRECTORY"):  # the new name itself must survive a power cut
         folder = os.open(file.absolute().parent, os.O_DIRECTORY)
         try:

@@ -230,10 +230,10 @@ class Messages(Resource):
             input_id: Name of the input, such as a checksum; a journal of another is refused.
 
         Returns:
-            The job. Entering it raises `JournalLockedError`, `JournalMismatchError` or
-            `JournalCorruptError` when the journal cannot be used; reading it raises
-            `JournalMismatchError` when the deliveries are not the recorded ones, before
-            anything is sent, and `JournalError` when the journal fails on the way.
+            The job. Entering it raises `JournalLockedError`, `JournalMismatchError`,
+            `JournalCorruptError` or plain `JournalError` when the journal cannot be used;
+            reading it raises `JournalMismatchError` when the deliveries are not the recorded
+            ones, before anything is sent, and `JournalError` when it fails on the way.
 
         Raises:
             ConfigError: An option or a listed delivery makes no sense; nothing was sent.

@@ -223,6 +223,12 @@ async def test_half_a_character_is_named_before_a_journal_meets_it(
             await anext(job)
 
 
+def test_half_a_character_in_the_name_of_an_input_is_refused() -> None:
+    """It is told at the call, by the name of the argument."""
+    with pytest.raises(ConfigError, match="input_id holds a lone surrogate"):
+        unopened().messages.send_many([GOOD], journal="job.journal", input_id="\ud83d")
+
+
 @pytest.mark.parametrize("deliveries", [5, GOOD, "ab", {"1": "hello"}, object()])
 def test_deliveries_that_are_none(deliveries: object) -> None:
     """One delivery, a text or a mapping is told at the call."""
