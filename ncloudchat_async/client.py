@@ -234,7 +234,9 @@ class Client:
                         print(result.item, result.error)
 
         Args:
-            function: Any call of this client, or what is made of some.
+            function: Any call of this client, or what is made of some. A `NcloudChatError`
+                that it raises is the `error` of its item; anything else ends the run: the
+                calls in flight are cancelled, and it comes out of the block as it is.
             items: Read no further ahead than needed, so it may be endless.
             max_in_flight: Calls at once; None: the quota's.
 

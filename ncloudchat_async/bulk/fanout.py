@@ -323,7 +323,8 @@ def run_many(
             twice `max_in_flight` items ahead of the results that were taken, and never by
             two tasks at once.
         max_in_flight: Calls at the same time; 64 is what a client's quota allows by default.
-        catch: Errors that are the result of their item. Any other one ends the job.
+        catch: Errors that are the result of their item. Any other one that `function` raises
+            ends the run: the calls in flight are cancelled, and it is raised as it is.
 
     Returns:
         An async context manager and async iterator of `Result`. Leaving its block cancels
