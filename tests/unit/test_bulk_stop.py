@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ class Line:
         self.gate = asyncio.Event()
         self.answers: list[Response | errors.NcloudChatError] = []
         """What is answered before all is fine."""
-        transport.steps = [self.answer]
+        transport.steps[:] = [self.answer]
 
     @classmethod
     async def open(cls) -> "Line":
@@ -264,7 +265,7 @@ async def test_an_item_that_has_begun_is_finished() -> None:
             run.stop()
         return await line.answer()
 
-    line.transport.steps = [answer]
+    line.transport.steps[:] = [answer]
 
     async def twice(item: int) -> int:
         try:
@@ -318,3 +319,27 @@ async def test_calls_of_other_tasks_are_not_given_up() -> None:
         line.gate.set()
         await asyncio.gather(*beside)
     assert [row.content for row in line.platform.rows] == ["beside"]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+async def test_stopped_at_any_moment_nothing_is_lost_or_repeated(
+    tmp_path: Path, seed: int, ordered: bool
+) -> None:
+    """However often a job is stopped and resumed, in the end each message is there once."""
+    draw = random.Random(seed)
+    line, path = await Line.open(), tmp_path / "job.journal"
+    line.answers = draw.choices([FINE, LOST], [4, 1], k=60)
+    line.gate.set()
+    for _ in range(12):
+        async with line.job(texts(60), journal=path, ordered=ordered, settle_s=0) as job:
+            for _ in range(draw.randrange(1, 8)):
+                await anext(job, None)
+            job.stop()
+            await rest(job)
+        states = Counter(state for state, _, _ in entries(path))
+        assert states.keys() <= {"planned", "sent", "unknown"}
+    line.answers.clear()
+    async with line.job(texts(60), journal=path, ordered=ordered, settle_s=0) as job:
+        assert (await rest(job)).keys() <= {"sent", "skipped"}
+    assert Counter(line.platform.copies().values()) == {1: 60}
