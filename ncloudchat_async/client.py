@@ -237,13 +237,17 @@ class Client:
                         print(result.item, result.error)
 
         Args:
-            function: Any call of this client, or what is made of some.
+            function: Any call of this client, or what is made of some. A `NcloudChatError`
+                that it raises is the `error` of its item; anything else ends the run: the
+                calls in flight are cancelled, and it comes out of the block as it is.
             items: Read no further ahead than needed, so it may be endless.
             max_in_flight: Calls at once; None: the quota's.
 
         Returns:
             An async context manager and async iterator of results as they come, each with
             `item`, `value` and `error`; leaving its block early cancels what is in flight.
+            `stop()` lets it finish, but an item that still waits for the quota, and has
+            changed nothing yet, gives no result: its call ends with `applied == "no"`.
 
         Raises:
             ConfigError: `function` cannot be called, `items` cannot be iterated over, or

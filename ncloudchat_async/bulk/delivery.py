@@ -14,6 +14,7 @@ from ncloudchat_async.bulk.reconcile import Listed
 from ncloudchat_async.bulk.source import Source, Take
 from ncloudchat_async.checks import check_flag, check_number, check_text, check_whole
 from ncloudchat_async.errors import Applied, ConfigError, NcloudChatError
+from ncloudchat_async.wire.errand import ERRAND, WithdrawnError
 
 __all__ = [
     "Delivery",
@@ -161,7 +162,9 @@ class Job(Run[Delivery, Outcome]):
     """A fan-out of deliveries: enter it, iterate over its outcomes, read its `report`.
 
     Outcomes come as they are known, not in the order of the input. Leaving the block early
-    cancels what is in flight; those messages may arrive all the same.
+    cancels what is in flight; those messages may arrive all the same. `stop()` lets it finish:
+    what still waited for the quota was not sent and comes out as `skipped`, what was in doubt
+    as `unknown`.
     """
 
     def __init__(
@@ -183,6 +186,8 @@ class Job(Run[Delivery, Outcome]):
         self._send = send
         self._rules = rules
         self._counts: dict[Status, int] = {"sent": 0, "failed": 0, "unknown": 0, "skipped": 0}
+        self._naps: set[anyio.CancelScope] = set()
+        """Waits of those that are to be sent again."""
         self._wrong = 0
         self._attempts = 0
         self._begun = rules.clock()
@@ -195,9 +200,10 @@ class Job(Run[Delivery, Outcome]):
         rate = self._counts["sent"] / seconds if seconds > 0 else 0.0
         return Report(**self._counts, attempts=self._attempts, seconds=seconds, rate=rate)
 
-    def stop(self) -> None:
-        """Begin nothing more; what is in flight finishes, what waited comes out as skipped."""
-        super().stop()
+    def _close(self) -> None:
+        super()._close()
+        for nap in self._naps:
+            nap.cancel()
         if self._lanes is not None:
             self._lanes.close()
             for item in self._lanes.drain():
@@ -222,6 +228,11 @@ class Job(Run[Delivery, Outcome]):
                 self._attempts += 1
                 self._counts["unknown"] += 1
                 raise
+            except WithdrawnError:
+                if doubt is None:
+                    raise
+                out = Outcome(item.ref, item.channel_id, "unknown", None, doubt, attempts)
+                self._count("unknown")
             except NcloudChatError as error:
                 attempts += self._sent_once(error)
                 if error.applied == "unknown":
@@ -259,8 +270,16 @@ class Job(Run[Delivery, Outcome]):
         doubt = self._rules.mode == "at_least_once" and error.applied == "unknown"
         if not doubt or sends >= _SENDS or self._stopped:
             return False
-        await self._rules.sleep(min(0.25 * 2**sends, 20.0))
-        return True
+        with anyio.CancelScope() as nap:
+            self._naps.add(nap)
+            try:
+                await self._rules.sleep(min(0.25 * 2**sends, 20.0))
+            finally:
+                self._naps.discard(nap)
+        errand = ERRAND.get()
+        if errand is not None:
+            errand.begun = False  # each send may be withdrawn, and leaves the doubt as it is
+        return not self._stopped
 
     def _count(self, status: Status) -> None:
         """Count an outcome, and stop after too many that are not `sent`."""

@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from ncloudchat_async.bulk.source import END, End, Source, Take
 from ncloudchat_async.checks import check_callable, check_whole
 from ncloudchat_async.errors import ConfigError, NcloudChatError
+from ncloudchat_async.wire.errand import Errand, WithdrawnError
 
 __all__ = ["Result", "Run", "run_many", "wake"]
 
@@ -56,6 +57,7 @@ class Run(Generic[ItemT, OutT]):
         self._left = False
         self._parts = 0
         self._workers = 0
+        self._errands: set[Errand] = set()
         self._stopped = False
         self._error: Exception | None = None
 
@@ -125,17 +127,24 @@ class Run(Generic[ItemT, OutT]):
         return self._ready.popleft()
 
     def stop(self) -> None:
-        """Read no further item; the calls in flight finish and their results come out.
+        """Begin nothing more; what is on its way finishes and comes out.
 
-        An async input that is waited for is cancelled.
+        What was read, but still waits for the quota with nothing of it on the wire, is given
+        up. An async input that is waited for is cancelled.
         """
+        self._close()
+        for errand in self._errands:
+            errand.stop()
+
+    def _close(self) -> None:
+        """Read no further item."""
         self._stopped = True
         self._source.stop()
 
     def _fail(self, error: Exception) -> None:
-        """Stop, and raise `error` once the results of what is in flight are read."""
+        """Read no further, and raise `error` once the results of what was read are out."""
         self._error = self._error or error
-        self.stop()
+        self._close()
 
     def _start(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run `part` within this job, which ends when the last of its parts does."""
@@ -167,28 +176,37 @@ class Run(Generic[ItemT, OutT]):
     async def _work(self) -> None:
         first, take, step = True, self._take, self._step
         ready, limit = self._ready, self._limit
-        while not self._stopped:
-            try:
-                item = await take()
-            except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
-                self._fail(error)
-                break
-            if item is END:
-                break
-            if self._source.stopped:
-                self._pass_by(item)
-                break
-            if first:
-                # Workers start one by one, so that three items do not cost 64 tasks.
-                self._hire()
-                first = False
-            out = await step(item)
-            if out is not None:
-                ready.append(out)  # `_hand_out`, without the price of a call
-                if self._reader is not None:
-                    wake(self._reader)
-                if len(ready) > limit:
-                    await self._room()
+        with Errand() as errand:
+            self._errands.add(errand)
+            while not self._stopped:
+                try:
+                    item = await take()
+                except Exception as error:  # noqa: BLE001 - of the caller's input, raised at the end
+                    self._fail(error)
+                    break
+                if item is END:
+                    break
+                if self._source.stopped:
+                    self._pass_by(item)
+                    break
+                if first:
+                    # Workers start one by one, so that three items do not cost 64 tasks.
+                    self._hire()
+                    first = False
+                errand.begun = False
+                try:
+                    out = await step(item)
+                except WithdrawnError:
+                    self._pass_by(item)
+                    break
+                errand.begun = True
+                if out is not None:
+                    ready.append(out)  # `_hand_out`, without the price of a call
+                    if self._reader is not None:
+                        wake(self._reader)
+                    if len(ready) > limit:
+                        await self._room()
+            self._errands.discard(errand)
         self._workers -= 1
 
     def _hand_out(self, out: OutT) -> None:
@@ -198,7 +216,7 @@ class Run(Generic[ItemT, OutT]):
             wake(self._reader)
 
     def _pass_by(self, item: ItemT) -> None:
-        """Do nothing for an item that came when the job was stopped already."""
+        """Do nothing for an item of which nothing was begun when the job was stopped."""
 
     async def _room(self) -> None:
         """Wait until the reader has taken enough results."""
@@ -305,11 +323,14 @@ def run_many(
             twice `max_in_flight` items ahead of the results that were taken, and never by
             two tasks at once.
         max_in_flight: Calls at the same time; 64 is what a client's quota allows by default.
-        catch: Errors that are the result of their item. Any other one ends the job.
+        catch: Errors that are the result of their item. Any other one that `function` raises
+            ends the run: the calls in flight are cancelled, and it is raised as it is.
 
     Returns:
         An async context manager and async iterator of `Result`. Leaving its block cancels
-        the calls in flight; `stop()` lets them finish.
+        the calls in flight; `stop()` lets them finish. An item that then waits for the quota,
+        and has changed nothing yet, is not begun and gives no result: in its function the
+        call ends with an `NcloudChatError` whose `applied` is `"no"`.
 
     Raises:
         ConfigError: `function` cannot be called, `items` cannot be iterated over, or
@@ -323,6 +344,8 @@ def run_many(
             coming = function(item)
             if hasattr(coming, "__await__"):
                 return Result(item, await coming)
+        except WithdrawnError:
+            raise
         except catch as error:
             return Result(item, None, error)
         raise ConfigError(

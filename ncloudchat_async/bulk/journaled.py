@@ -27,6 +27,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.journal.commits import Journal
 from ncloudchat_async.journal.view import Entry, State
 from ncloudchat_async.journal.writer import JournalWriter
+from ncloudchat_async.wire.errand import WithdrawnError
 
 __all__ = ["JournaledJob"]
 
@@ -134,9 +135,8 @@ class JournaledJob(Job):
             await self._journal.flush()
             raise
 
-    def stop(self) -> None:
-        """Begin nothing more; what is in flight finishes, what is in doubt is named so."""
-        super().stop()
+    def _close(self) -> None:
+        super()._close()
         if self._settler is not None:
             self._settler.stop()
 
@@ -286,8 +286,9 @@ class JournaledJob(Job):
     async def _send_planned(self, item: Planned) -> Outcome | None:
         """Send one message and note what came of it; None: it is in doubt."""
         assert self._settler is not None
+        doubt, sends = item.doubt, 0
         try:
-            answer, doubt = await self._attempt(item.seq, item.channel_id, item.content), item.doubt
+            answer = await self._attempt(item.seq, item.channel_id, item.content)
             sends = answer.sends
             while answer.error is not None and await self._repeats(answer.error, sends):
                 doubt = answer.error
@@ -296,6 +297,11 @@ class JournaledJob(Job):
         except CancelledError:
             self._counts["unknown"] += 1
             raise
+        except WithdrawnError:
+            if doubt is item.doubt:  # nothing was sent in this run
+                self._journal.record(item.seq, "planned", None, doubt)
+                raise
+            answer = Answer("unknown", None, doubt)
         if answer.state == "failed" and doubt is not None:
             answer = Answer("unknown", None, doubt)  # the refused one was not the first
         self._journal.record(item.seq, answer.state, answer.message_id, answer.error)
@@ -318,13 +324,20 @@ class JournaledJob(Job):
         )
 
     async def _attempt(self, seq: int, channel_id: str, content: str) -> Answer:
-        """Send one message once, its intent being durable."""
+        """Send one message once, its intent being durable.
+
+        Raises:
+            WithdrawnError: The job was stopped before; the intent is taken back.
+        """
         await self._journal.intend(seq, self._now_ms())
         begun_ms = self._now_ms()
         try:
             message = await self._send(channel_id, content)
         except CancelledError:
             self._attempts += 1
+            raise
+        except WithdrawnError:
+            self._journal.withdraw(seq)
             raise
         except NcloudChatError as error:
             return Answer(VERDICTS[error.applied], None, error, self._sent_once(error))

@@ -24,7 +24,7 @@ from ncloudchat_async.bulk.delivery import (
 from ncloudchat_async.bulk.journaled import JournaledJob
 from ncloudchat_async.bulk.reconcile import Listed, ListNewest
 from ncloudchat_async.bulk.source import Source
-from ncloudchat_async.checks import check_flag, check_text, check_type
+from ncloudchat_async.checks import check_flag, check_type, check_unicode
 from ncloudchat_async.errors import ConfigError
 from ncloudchat_async.journal.view import Binding
 from ncloudchat_async.journal.writer import Connect, JournalWriter
@@ -72,7 +72,8 @@ def send_many(
             default with a journal) looks for it in its channel after the settle time and
             sends it again, twice at most, when two looks do not find it. `at_most_once` (the
             default without one) names it unknown. `at_least_once` sends it again until an
-            answer comes, ten times at most, and so may send it more than once.
+            answer comes, ten times at most in a run: it may arrive as often, and is unknown
+            after that.
         ordered: Send the deliveries of one channel one after the other, each when the one
             before it is settled, whatever became of it. Channels do not wait for each other.
         settle_s: Seconds after which a message, if it was stored at all, is in its channel's
@@ -92,10 +93,11 @@ def send_many(
 
     Returns:
         The job: an async context manager and async iterator of `Outcome`. Entering it opens
-        the journal and may raise `JournalLockedError`, `JournalMismatchError` or
-        `JournalCorruptError`; reading it raises `JournalMismatchError` when the deliveries
-        are not the recorded ones, before anything is sent, and `JournalError` when the
-        journal fails, after the outcomes of what was in flight.
+        the journal and may raise `JournalLockedError`, `JournalMismatchError`,
+        `JournalCorruptError` or plain `JournalError`; reading it raises
+        `JournalMismatchError` when the deliveries are not the recorded ones, before anything
+        is sent, and `JournalError` when the journal fails, after the outcomes of what was in
+        flight.
 
     Raises:
         ConfigError: An option or a listed delivery makes no sense, or only a journal could do
@@ -103,7 +105,7 @@ def send_many(
     """
     check_flag("fail_fast", fail_fast)
     check_flag("plan_first", plan_first)
-    check_text("input_id", input_id, optional=True)
+    check_unicode("input_id", input_id, optional=True)
     check_type("journal", journal, (str, PathLike, NoneType), "the path of a file")
     rules = Rules(
         mode=("at_most_once" if journal is None else "reconcile") if mode is None else mode,

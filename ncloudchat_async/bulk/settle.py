@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from ncloudchat_async.bulk.delivery import Rules, Verdict
-from ncloudchat_async.bulk.fanout import run_many, wake
+from ncloudchat_async.bulk.fanout import Result, Run, run_many, wake
 from ncloudchat_async.bulk.reconcile import (
     Finding,
     Listed,
@@ -30,6 +30,7 @@ from ncloudchat_async.errors import NcloudChatError, OutcomeUnknownError
 from ncloudchat_async.journal.commits import Journal
 from ncloudchat_async.journal.view import Entry
 from ncloudchat_async.journal.writer import Doubt, JournalWriter
+from ncloudchat_async.wire.errand import WithdrawnError
 
 __all__ = ["Answer", "Attempt", "Knowledge", "Settler", "doubtful"]
 
@@ -53,7 +54,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 Attempt = Callable[[int, str, str], Awaitable[Answer]]
-"""Send a message of the journal: (seq, channel_id, content)."""
+"""Send a message of the journal: (seq, channel_id, content). Raises `WithdrawnError` when the
+job was stopped before."""
 
 Settled = Callable[[Entry, Answer], Awaitable[None]]
 """Told of a delivery that is not in doubt any more, or for good."""
@@ -154,12 +156,15 @@ class Settler:
         self._settled = settled
         self._stopped = False
         self._nap: anyio.CancelScope | None = None
+        self._looks: Run[str, Result[str, None]] | None = None
 
     def stop(self) -> None:
         """Look and send no more; what is in doubt is named so."""
         self._stopped = True
         if self._nap is not None:
             self._nap.cancel()
+        if self._looks is not None:
+            self._looks.stop()
 
     def doubt(self, seq: int, channel_id: str) -> None:
         """Have a delivery looked for after the settle time."""
@@ -188,7 +193,8 @@ class Settler:
         due_s = self._rules.clock()
         look = partial(self._look, due_s=due_s)
         limit = self._rules.max_in_flight
-        async with run_many(look, self._due_channels(due_s), max_in_flight=limit) as looks:
+        self._looks = run_many(look, self._due_channels(due_s), max_in_flight=limit)
+        async with self._looks as looks:
             async for result in looks:
                 if result.error is not None:
                     raise result.error
@@ -232,6 +238,8 @@ class Settler:
         ]
         try:
             rows = await read_back(self._list_newest, channel_id, wanted)
+        except WithdrawnError:
+            raise
         except NcloudChatError as error:
             return {}, error
         taken = await self._journal.call(lambda journal: journal.taken(row.id for row in rows))
@@ -257,7 +265,11 @@ class Settler:
 
     async def _send_again(self, entry: Entry, looks: int) -> None:
         """Send what is not there, and have the channel show what came of it."""
-        answer = await self._attempt(entry.seq, entry.channel_id, entry.content)
+        try:
+            answer = await self._attempt(entry.seq, entry.channel_id, entry.content)
+        except WithdrawnError:
+            self._journal.record(entry.seq, "unknown", entry.message_id, entry.error)
+            return
         self._journal.record(entry.seq, "unknown", answer.message_id, answer.error)
         due_s = self._rules.clock() + self._rules.settle_s
         self._journal.look_for(entry.seq, entry.channel_id, due_s, looks=looks)

@@ -57,7 +57,8 @@ class Handling:
         mode: What to do when nobody knows whether a message arrived. `reconcile` (the default
             with a journal) looks for it and sends it again when it is surely not there;
             `at_most_once` (the default without one) names it unknown; `at_least_once` sends
-            it again and may so send it twice.
+            it again until an answer comes, ten times at most in a run: it may arrive as often,
+            and is unknown after that.
         ordered: Keep the order within each channel.
         settle: Seconds after which a message that was stored at all is in its channel's list.
         max_failures: Stop after so many that failed or are unknown.
@@ -345,9 +346,11 @@ def _conclude(
     where = shlex.quote(str(journal))
     if status.unknown:
         say(f"{status.unknown:,} unknown: ncloudchat jobs unknown {where}\n")
+    # A job that ended by itself has looked for what is in doubt; one that was ended has not.
+    unsettled = status.unknown and interrupts.code is not None and handling.mode != "at_most_once"
     if not status.complete:
         say("not all of the input was recorded: run the same command again to go on\n")
-    elif status.planned or status.sending:
+    elif status.planned or status.sending or unsettled:
         say(f"go on with: ncloudchat jobs resume {where}{_options(handling, common)}\n")
 
 

@@ -77,6 +77,11 @@ class Journal:
         self._batch.records.append((state, message_id, name, reason, seq))
         self._linger()
 
+    def withdraw(self, seq: int) -> None:
+        """Take an intent back, of a message that surely did not leave."""
+        self._batch.withdrawn.append((seq,))
+        self._linger()
+
     def look_for(
         self, seq: int, channel_id: str, due_s: float, *, absent: int = 0, looks: int = 0
     ) -> None:

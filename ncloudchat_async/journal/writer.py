@@ -92,6 +92,8 @@ class Batch:
     def __init__(self) -> None:
         self.plans: dict[int, Plan] = {}
         """What was read from the input, by number; perhaps about to be sent already."""
+        self.withdrawn: list[tuple[int]] = []
+        """(seq,) of intents that came to nothing; what becomes of them is recorded as well."""
         self.records: list[tuple[State, str | None, str | None, str | None, int]] = []
         """(state, message_id, error, reason, seq) of what came of a send."""
         self.doubts: list[tuple[int, str, float, int, int]] = []
@@ -120,6 +122,7 @@ class Batch:
         for seq, plan in self.plans.items():
             self.plans[seq] = (*plan[:4], "planned", 0, None)
         self.plans |= later.plans
+        self.withdrawn += later.withdrawn
         self.records += later.records
         self.doubts += later.doubts
         self.settled += later.settled
@@ -132,6 +135,11 @@ class Batch:
             "INSERT INTO delivery (seq, channel_id, content, ref, state, attempts, begun_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             self.plans.values(),
+        )
+        yield (
+            "UPDATE delivery SET attempts = attempts - 1,"
+            " begun_ms = CASE attempts WHEN 1 THEN NULL ELSE begun_ms END WHERE seq = ?",
+            self.withdrawn,
         )
         yield (
             "UPDATE delivery SET state = ?, message_id = ?, error = ?, reason = ? WHERE seq = ?",
@@ -366,6 +374,9 @@ def _create(file: Path) -> None:
         if not stat.S_ISREG(file.lstat().st_mode):
             raise JournalError(f"{file} is not a plain file") from None
         return
+    except ValueError as error:  # half a character, or a zero byte
+        name = os.fspath(file)
+        raise JournalError(f"{name!r} cannot be used: no file can have this name") from error
     if hasattr(os, "O_DIRECTORY"):  # the new name itself must survive a power cut
         folder = os.open(file.absolute().parent, os.O_DIRECTORY)
         try:

@@ -226,8 +226,8 @@ class Messages(Resource):
                 default with a journal) looks for it in its channel after the settle time
                 and sends it again, twice at most, when two looks do not find it.
                 `at_most_once` (the default without one) names it `unknown`.
-                `at_least_once` sends it again until an answer comes, and so may send it
-                more than once.
+                `at_least_once` sends it again until an answer comes, ten times at most in a
+                run: it may arrive as often, and is `unknown` after that.
             ordered: Keep the order within a channel, one message at a time.
             settle_s: Seconds after which a message, if it was stored at all, is in its
                 channel's list; 90 is longer than gateways hold a request.
@@ -238,10 +238,10 @@ class Messages(Resource):
             input_id: Name of the input, such as a checksum; a journal of another is refused.
 
         Returns:
-            The job. Entering it raises `JournalLockedError`, `JournalMismatchError` or
-            `JournalCorruptError` when the journal cannot be used; reading it raises
-            `JournalMismatchError` when the deliveries are not the recorded ones, before
-            anything is sent, and `JournalError` when the journal fails on the way.
+            The job. Entering it raises `JournalLockedError`, `JournalMismatchError`,
+            `JournalCorruptError` or plain `JournalError` when the journal cannot be used;
+            reading it raises `JournalMismatchError` when the deliveries are not the recorded
+            ones, before anything is sent, and `JournalError` when it fails on the way.
 
         Raises:
             ConfigError: An option or a listed delivery makes no sense; nothing was sent.

@@ -21,6 +21,7 @@ from ncloudchat_async.transfer.export import as_job
 from ncloudchat_async.transfer.reports import Failure, concerns_one, describe_error
 from ncloudchat_async.transfer.rows import has_file, sent_at
 from ncloudchat_async.transfer.search import FoundFile
+from ncloudchat_async.wire.errand import WithdrawnError
 
 __all__ = ["LiveFiles", "live_files"]
 
@@ -145,6 +146,8 @@ class LiveFiles(Run[Channel, FoundFile]):
     async def _read(self, channel: Channel) -> None:
         try:
             await self._read_messages(channel)
+        except WithdrawnError:
+            raise
         except NcloudChatError as error:
             if concerns_one(error):
                 self.failures.append(Failure("messages", channel.id, describe_error(error)))

@@ -14,6 +14,7 @@ from ncloudchat_async.errors import (
 from ncloudchat_async.settings import CallOptions
 from ncloudchat_async.wire.auth import Secret
 from ncloudchat_async.wire.endpoint import Request
+from ncloudchat_async.wire.errand import Errand
 
 __all__ = ["Call", "conclude", "is_late", "take_back"]
 
@@ -43,12 +44,30 @@ class Call(msgspec.Struct, eq=False):
     probing: bool = False
     resting: bool = False
     """Between two attempts: nothing of it is on the wire."""
+    errand: Errand | None = None
+    """Of the run that makes the call, if one does."""
     ended: bool = False
-    """Closing the session cancelled its task, and that was not taken back yet."""
+    """The session or the run cancelled its task, and that was not taken back yet."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may change something."""
+        return self.request.endpoint.method not in _READS
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether its run was stopped before anything of it was done."""
+        return self.errand is not None and self.errand.gives_up(self)
+
+    def end(self) -> None:
+        """Cancel its task; it then raises an error of ours."""
+        if not self.ended and self.task is not None:
+            self.ended = True
+            self.task.cancel()
 
 
 def take_back(call: Call) -> bool:
-    """Tell whether closing, and nobody else, cancelled the task, and undo that."""
+    """Tell whether `Call.end`, and nobody else, cancelled the task, and undo that."""
     if not call.ended or call.task is None:
         return False
     call.ended = False
@@ -62,7 +81,7 @@ def conclude(call: Call, failure: NcloudChatError, now: float) -> NcloudChatErro
     anything.
     """
     endpoint = call.request.endpoint
-    writes = endpoint.method not in _READS
+    writes = call.writes
     final, cause = failure, call.failure
     if writes and call.doubt and not endpoint.repeatable:
         final = OutcomeUnknownError(

@@ -33,6 +33,7 @@ from ncloudchat_async.wire.answers import decode
 from ncloudchat_async.wire.auth import AuthLatch, KeyRing
 from ncloudchat_async.wire.call import Call, conclude, is_late, take_back
 from ncloudchat_async.wire.endpoint import Request
+from ncloudchat_async.wire.errand import AT_WORK, ERRAND, WithdrawnError
 from ncloudchat_async.wire.observe import Event, Observer, Stats
 from ncloudchat_async.wire.retry import RetryBudget, in_doubt, is_transient, sleep_s
 from ncloudchat_async.wire.semaphore import RateSemaphore
@@ -111,6 +112,8 @@ class Session:
         task = asyncio.current_task()
         asked = 0 if task is None else task.cancelling()
         call = Call(request, options, started, deadline, task, asked)
+        if AT_WORK and (errand := ERRAND.get()) is not None:
+            errand.enter(call)
         self.stats.calls += 1
         self._running.add(call)
         failure: NcloudChatError
@@ -132,6 +135,8 @@ class Session:
                 raise
             call.doubt = call.doubt or call.sent_at is not None
             failure = ClientClosedError("the client was closed while the call was running")
+            if call.withdrawn:
+                failure = WithdrawnError()
         finally:
             self._leave(call)
         try:
@@ -166,6 +171,8 @@ class Session:
     async def _attempt(self, call: Call) -> Any:
         """Wait for quota, send once, and read what the answer means."""
         call.sent_at = None
+        if call.errand is not None and call.withdrawn:
+            raise WithdrawnError
         if self._latch.shut:
             self._pass_latch(call)
         semaphore = self._semaphore
@@ -287,12 +294,13 @@ class Session:
             wait_s = self._wait_before_next(call, error)
             if wait_s is None:
                 return False
-            self._tell("retry", call, wait_s, error)
-            await self._sleep(wait_s)
+            if not call.withdrawn:  # else there is nothing to wait for: see `_attempt`
+                self._tell("retry", call, wait_s, error)
+                await self._sleep(wait_s)
         except asyncio.CancelledError:
             if not take_back(call):
                 raise
-            return False
+            return call.withdrawn
         finally:
             call.resting = False
         return True
@@ -336,6 +344,8 @@ class Session:
         """Forget a call that ends, whichever way."""
         if call.probing:
             self._latch.unprobed()
+        if call.errand is not None:
+            call.errand.leave(call)
         if call.ended:
             take_back(call)  # the call ended by itself all the same
         self._running.discard(call)
@@ -345,9 +355,7 @@ class Session:
     def _end(self, calls: Iterable[Call]) -> None:
         """Cancel the tasks of calls, each of which then raises an error of ours."""
         for call in list(calls):
-            if not call.ended and call.task is not None:
-                call.ended = True
-                call.task.cancel()
+            call.end()
 
     async def _until_idle(self, timeout_s: float) -> None:
         """Wait until no call runs, but not longer than this."""

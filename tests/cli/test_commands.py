@@ -93,6 +93,19 @@ def test_a_doubt_outweighs_a_failure(cli: Cli, ncloudchat_emulator: EmulatorThre
     assert (done.code, len(done.rows)) == (5, 1)
 
 
+def test_no_further_call_begins_after_the_deadline(
+    cli: Cli, ncloudchat_emulator: EmulatorThread
+) -> None:
+    """Of many items those that wait for the quota at the deadline are neither done nor failed."""
+    fields = [{"id": f"user-{number}", "name": "n"} for number in range(40)]
+    ids = ncloudchat_emulator.add_rows("members", fields)
+    done = cli("members", "restore", *ids, "--rate", "20", "--deadline", "0.7")
+    assert done.code == 4
+    assert 0 < len(done.rows) < 40
+    assert ncloudchat_emulator.stats.by_operation["restoreMember"] == len(done.rows)
+    assert "user-" not in done.err
+
+
 def test_members_live_through_their_commands(cli: Cli) -> None:
     """Registering, changing, withdrawing, restoring and finding work one by one."""
     assert cli("members", "register", "user-1", "Kim").rows[0]["name"] == "Kim"

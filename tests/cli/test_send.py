@@ -1,6 +1,7 @@
 """Sending files: outcomes, forecasts, journals, resuming, exit codes."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,7 @@ def test_a_job_out_of_time_goes_on_with_the_printed_command(
     assert done.code == 4
     sent = [row for row in done.rows if row["status"] == "sent"]
     assert 0 < len(sent) < 40
+    assert ncloudchat_emulator.stats.by_operation["sendMessage"] == len(sent)
     (line,) = [line for line in done.err.splitlines() if line.startswith("go on with: ")]
     words = shlex.split(line.removeprefix("go on with: "))
     assert words[:4] == ["ncloudchat", "jobs", "resume", "a j"]
@@ -153,6 +155,33 @@ def test_a_job_out_of_time_goes_on_with_the_printed_command(
     assert len(rest.rows) == 40 - len(sent)
     assert ncloudchat_emulator.audit(intended(guests)).exact
     assert "go on with" not in rest.err
+
+
+def test_what_waits_for_quota_at_the_deadline_is_not_sent(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """No further message leaves, though all of them were read and lined up for the quota."""
+    done = cli(*SEND, "--rate", "20", "--deadline", "0.7")
+    assert done.code == 4
+    statuses = Counter(row["status"] for row in done.rows)
+    assert statuses.keys() == {"sent", "skipped"}
+    assert statuses.total() == 40
+    assert ncloudchat_emulator.stats.by_operation["sendMessage"] == statuses["sent"]
+
+
+def test_a_job_that_leaves_only_doubts_is_gone_on_with(
+    cli: Cli, ncloudchat_emulator: EmulatorThread, guests: list[str]
+) -> None:
+    """What the deadline kept from being looked for is settled by the printed command."""
+    ncloudchat_emulator.faults.add(Fault("sendMessage", "drop_after"))
+    words = [*SEND, "--rate", "2000", "--journal", "j"]
+    done = cli(*words, "--settle", "60", "--deadline", "1")
+    assert done.code == 4
+    assert Counter(row["status"] for row in done.rows) == {"unknown": 40}
+    assert "go on with: ncloudchat jobs resume j --settle 60 --rate 2000\n" in done.err
+    rest = cli("jobs", "resume", "j", "--settle", "0.1")
+    assert (rest.code, len(rest.rows)) == (0, 40)
+    assert ncloudchat_emulator.audit(intended(guests)).exact
 
 
 def test_a_refused_key_marks_nothing_as_failed(

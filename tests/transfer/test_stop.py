@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ncloudchat_async import Client
+from ncloudchat_async import Client, Quota
 from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.errors import ArchiveError, ConfigError
 from ncloudchat_async.transfer import (
@@ -72,6 +72,35 @@ async def test_a_stopped_import_is_finished_by_the_next(
     assert other.stats.by_operation["requestFriend"] == 1
     assert (await verify(archive, new_chat)).equal
     assert names(archive.parent) == [archive]
+
+
+async def test_what_waits_for_quota_is_noted_as_not_sent(
+    emulator: Emulator, other: Emulator, chat: Client, new_chat: Client, path: Path
+) -> None:
+    """Requests that a stop keeps from leaving are no doubts: the next import sends each once."""
+    emulator.add_rows("members", [{"id": f"user-{n}", "name": "n"} for n in range(31)])
+    await export_project(chat, path)
+    await import_project(new_chat, path)
+    pairs = [("user-0", f"user-{n}") for n in range(1, 31)]
+    stop = Stop()
+    quota = Quota(rate=20)
+    async with Client(
+        other.project_id, other.api_key, base_url=other.base_url, quota=quota
+    ) as slow:
+        report = await import_project(
+            slow,
+            path,
+            friends=pairs,
+            stop=stop,
+            on_progress=lambda reached: stop.ask() if reached.stage == "friends" else None,
+        )
+    assert report.interrupted
+    assert report.failures == []
+    assert report.friends_requested == other.stats.by_operation["requestFriend"] < 30
+    assert not rows(path, "SELECT * FROM mapped WHERE state = 'sending'")
+    last = await import_project(new_chat, path, friends=pairs)
+    assert (last.interrupted, last.failures) == (False, [])
+    assert other.stats.by_operation["requestFriend"] == 30
 
 
 async def test_a_stopped_import_says_what_is_left(

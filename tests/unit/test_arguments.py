@@ -105,7 +105,7 @@ LISTS: list[tuple[str, str, list[object]]] = [
     ("sort", "what JSON can hold", [{"a": float("inf")}, {"a": b"1"}, {"a": {1}}]),
     ("sort", "sort takes a field", [5, ["-created_at"], True]),
     ("per_page", "per_page must be a whole number, from 1 to 100", ["10", 1.0, True, 0, 101]),
-    ("offset", "offset must be a whole number, 0 or more", ["0", -1, 1.5, None]),
+    ("offset", "offset must be a whole number, from 0 to", ["0", -1, 1.5, None]),
     ("window", "window must be a whole number, 1 or more, or 'auto'", ["many", 0, 1.5, True]),
     ("limit", "limit must be a whole number, 0 or more, or None", [-1, "5", 2.5, False]),
     ("cursor", "cursor must be a string", [5, b"AAAA", ["x"]]),
@@ -305,6 +305,12 @@ async def test_half_a_character_is_named_before_a_journal_meets_it(
         assert (await anext(job)).status == "sent"
         with pytest.raises(ConfigError, match="delivery 1 holds a lone surrogate"):
             await anext(job)
+
+
+def test_half_a_character_in_the_name_of_an_input_is_refused() -> None:
+    """It is told at the call, by the name of the argument."""
+    with pytest.raises(ConfigError, match="input_id holds a lone surrogate"):
+        unopened().messages.send_many([GOOD], journal="job.journal", input_id="\ud83d")
 
 
 @pytest.mark.parametrize("deliveries", [5, GOOD, "ab", {"1": "hello"}, object()])

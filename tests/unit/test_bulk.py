@@ -74,9 +74,10 @@ async def test_at_least_once_repeats_until_an_answer() -> None:
     assert sum(outcome.attempts for outcome in outcomes) == len(platform.calls)
 
 
-async def test_at_least_once_gives_up_and_says_unknown() -> None:
-    """A message that is never answered ends as unknown after a bounded number of sends."""
-    platform = Platform(fate=always("dropped"))
+@pytest.mark.parametrize(("fate", "arrived"), [("dropped", 0), ("lost", 10)])
+async def test_at_least_once_gives_up_and_says_unknown(fate: str, arrived: int) -> None:
+    """A message that is never answered is sent ten times, may arrive as often, and is unknown."""
+    platform = Platform(fate=always(fate))
     async with (
         platform.time.running(),
         send_many(
@@ -89,6 +90,7 @@ async def test_at_least_once_gives_up_and_says_unknown() -> None:
     ):
         (outcome,) = [outcome async for outcome in job]
     assert (outcome.status, outcome.attempts, len(platform.calls)) == ("unknown", 10, 10)
+    assert len(platform.rows) == arrived
 
 
 async def test_at_least_once_refused_after_a_doubt_is_unknown() -> None:

@@ -35,7 +35,7 @@ WIRE = (
     ("lines",),
     ("sockets",),
     ("answers", "call", "failures", "pace", "store"),
-    ("endpoint", "auth", "observe", "timestamps"),
+    ("endpoint", "auth", "errand", "observe", "timestamps"),
 )
 LIBRARIES = {
     "aiohttp": {

@@ -171,6 +171,16 @@ def test_a_journal_of_something_else_is_refused(path: Path, other: Binding) -> N
     opened(path).close()
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud83d"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """A zero byte and half a character are told as any other journal that cannot be made."""
+    for attempt in (opened, JournalView):
+        with pytest.raises(JournalError):
+            attempt(tmp_path / name)
+    with pytest.raises(JournalError, match="no file can have this name"):
+        opened(tmp_path / name)
+
+
 def test_a_newer_journal_is_refused(path: Path) -> None:
     """A file of a later version is not touched."""
     opened(path).close()
