@@ -92,6 +92,8 @@ def conclude(call: Call, failure: NcloudChatError, now: float) -> NcloudChatErro
     elif isinstance(failure, TransportError) and is_late(call, now):
         final = DeadlineExceededError(f"the deadline passed ({failure})")
         cause = failure
+    elif isinstance(failure, DeadlineExceededError) and cause is not None:
+        final = DeadlineExceededError(f"{failure}; the last attempt: {cause}")
     call.failure = None
     if cause is not None and cause is not final:
         final.__cause__ = cause.with_traceback(None)

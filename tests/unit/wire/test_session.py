@@ -274,6 +274,25 @@ async def test_a_deadline_that_passes_in_the_queue() -> None:
     assert semaphore.in_use == 0
 
 
+async def test_a_deadline_tells_of_the_last_attempt() -> None:
+    """Who waits for another attempt until the deadline is told why there had to be one."""
+
+    class Full(RateSemaphore):
+        def try_acquire(self, priority: Any = "interactive") -> bool:
+            return not transport.sent and super().try_acquire(priority)
+
+        async def acquire(self, *_: Any, **__: Any) -> None:
+            raise errors.DeadlineExceededError("no permit")
+
+    transport = Scripted([errors.NotSentError("nobody listens")])
+    session = await session_over(transport, semaphore=Full(Quota(adaptive=False)))
+    error = await failure_of(session.send(CALLS["POST"], options(9)))
+    assert isinstance(error, errors.DeadlineExceededError)
+    assert isinstance(error.__cause__, errors.NotSentError)
+    assert "no permit; the last attempt: nobody listens (1 attempt" in str(error)
+    assert error.applied == "no"
+
+
 async def test_a_deadline_that_passes_with_the_slot_in_hand() -> None:
     """No request is begun when its time is over, and the slot is free again."""
     clock = Clock()
