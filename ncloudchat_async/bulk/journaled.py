@@ -176,12 +176,13 @@ class JournaledJob(Job):
                     raise JournalMismatchError(
                         f"the input ends after {seq} deliveries, the journal has {total}"
                     )
-                seq += 1
                 if item.content != content or item.channel_id != channel_id or item.ref != ref:
                     differs = _difference(item, channel_id, content, ref)
                     raise JournalMismatchError(
-                        f"delivery {seq} of the input has another {differs} than in the journal"
+                        f"delivery {seq} of the input, counted from 0, has another {differs}"
+                        " than in the journal"
                     )
+                seq += 1
                 if state == "sent":
                     self._tell(Outcome(ref, channel_id, "skipped", message_id, None, attempts))
             await self._room()

@@ -64,9 +64,10 @@ def send_many(
         list_newest: Lists a channel's messages, newest first.
         deliveries: Any iterable or async iterable; it may be endless. It is read no further
             ahead than `max_in_flight` (16 times that when `ordered`). None goes on with a
-            journal that holds the whole input. A list is checked as a whole at the call; what
-            is no `Delivery` later on ends the job as an error of the input does: what came
-            before is sent and comes out, then `ConfigError` is raised and names its number.
+            journal that is there and holds the whole input. A list is checked as a whole at
+            the call; what is no `Delivery` later on ends the job as an error of the input
+            does: what came before is sent and comes out, then `ConfigError` is raised and
+            names its number.
         journal: File of the job; created if it is not there. It holds the texts.
         mode: What to do when nobody knows whether a message arrived. `reconcile` (the
             default with a journal) looks for it in its channel after the settle time and
@@ -134,6 +135,7 @@ def send_many(
         journal,
         Binding(*identity, input_id),
         created_ms=round(now() * 1000),
+        create=source is not None,
         connect=connect,
     )
     return JournaledJob(send, list_newest, source, rules, opening=opening, plan_first=plan_first)

@@ -173,6 +173,7 @@ class JournalWriter:
         binding: Binding,
         *,
         created_ms: int,
+        create: bool = True,
         connect: Connect | None = None,
     ) -> Self:
         """Create a journal, or open the one that is there.
@@ -182,6 +183,7 @@ class JournalWriter:
                 ends with this process.
             binding: What it must belong to.
             created_ms: Milliseconds since 1970, for a new one.
+            create: Whether to make one where there is none.
             connect: Opens a database.
 
         Raises:
@@ -196,6 +198,8 @@ class JournalWriter:
                 journal = cls(connect(""), None)
             else:
                 file = Path(path)
+                if not create and not file.exists():
+                    raise JournalError(f"there is no journal at {file}: hand in the deliveries")
                 _create(file)
                 lock = _locked(file, connect)
                 try:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ncloudchat_async.checks import check_type
 from ncloudchat_async.errors import ConfigError
 
 __all__ = ["Decoder", "Endpoint", "Request", "check_id", "quote_id"]
@@ -102,7 +103,8 @@ class Endpoint(Generic[T]):
 
     Raises:
         ConfigError: Method or path could not stand in the first line of a request, a brace
-            of the path belongs to no `{name}`, or a decoder is given for an envelope.
+            of the path belongs to no `{name}`, or the envelope is no tuple or has a decoder
+            beside it.
     """
 
     __slots__ = (
@@ -136,6 +138,7 @@ class Endpoint(Generic[T]):
         first, *rest = re.split(r"\{(\w+)\}", path)
         if any("{" in text or "}" in text for text in (first, *rest[1::2])):
             raise ConfigError("braces in a path stand around names only, such as {thing_id}")
+        check_type("envelope", envelope, tuple, 'a tuple of names, such as ("thing",)')
         if envelope and decoder is not None:
             raise ConfigError("an endpoint takes an envelope or a decoder: a decoder reads it all")
         self.method: Final[str] = method

@@ -229,13 +229,19 @@ def begin(cli: Cli) -> int:
 @pytest.mark.parametrize(
     ("change", "differs"),
     [
-        (lambda text: text.replace("guest 0", "no"), "delivery 1 of the input has another text"),
-        (lambda text: text.replace("guest 39", "x"), "delivery 40 of the input has another text"),
+        (
+            lambda text: text.replace("guest 0", "no"),
+            "delivery 0 of the input, counted from 0, has another text",
+        ),
+        (
+            lambda text: text.replace("guest 39", "x"),
+            "delivery 39 of the input, counted from 0, has another text",
+        ),
         (lambda text: text.rpartition("\n")[0], "the input ends after 39 deliveries"),
         (lambda text: f"{text}\nc,x", "the input goes on after the 40"),
         (
             lambda text: text.replace("\n", "\nc,x\n", 1),
-            "delivery 1 of the input has another channel",
+            "delivery 0 of the input, counted from 0, has another channel",
         ),
     ],
 )

@@ -17,6 +17,7 @@ from ncloudchat_async.errors import (
     ClientClosedError,
     ConfigError,
     DeadlineExceededError,
+    JournalError,
     JournalLockedError,
     JournalMismatchError,
     NcloudChatError,
@@ -260,7 +261,7 @@ async def test_another_input_is_refused_before_anything_is_sent(path: Path) -> N
     await platform.run(deliveries, journal=path)
     changed = [*deliveries[:49], Delivery("c9", "other", "49")]
     for other, told in (
-        (changed, "delivery 50 of the input has another text than"),
+        (changed, "delivery 49 of the input, counted from 0, has another text than"),
         (deliveries[:49], "the input ends after 49 deliveries, the journal has 50"),
         ([*deliveries, Delivery("c0", "more")], "the input goes on after the 50"),
     ):
@@ -274,7 +275,9 @@ async def test_the_part_that_was_read_binds_an_unfinished_job(path: Path) -> Non
     platform = Platform()
     await interrupted(platform, list(texts(500)), path, 10)
     calls = len(platform.calls)
-    with pytest.raises(JournalMismatchError, match="delivery 4 of the input has another text than"):
+    with pytest.raises(
+        JournalMismatchError, match="delivery 3 of the input, counted from 0, has another text"
+    ):
         await platform.run(
             [*list(texts(500))[:3], Delivery("c3", "other", "3"), *list(texts(500))[4:]],
             journal=path,
@@ -330,6 +333,15 @@ async def test_an_unfinished_plan_needs_its_input(path: Path) -> None:
     with pytest.raises(JournalMismatchError, match="hand it in again"):
         await platform.run(None, journal=path)
     assert len(platform.calls) == calls
+
+
+async def test_a_journal_that_is_not_there_is_not_made_to_go_on_with(path: Path) -> None:
+    """A mistyped path leaves no empty journal behind, and is named."""
+    platform = Platform()
+    with pytest.raises(JournalError, match=r"there is no journal at .*job.journal"):
+        async with platform.job(None, journal=path):
+            pytest.fail("begun")
+    assert list(path.parent.iterdir()) == []
 
 
 async def test_an_error_in_a_planned_input_sends_nothing(path: Path) -> None:

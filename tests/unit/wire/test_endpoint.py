@@ -149,3 +149,9 @@ def test_a_decoder_is_for_answers_without_an_envelope() -> None:
     assert Endpoint("GET", "/x", Channel, decoder=decoder).decoder is decoder
     with pytest.raises(ConfigError, match="an envelope or a decoder"):
         Endpoint("GET", "/x", Channel, envelope=("channel",), decoder=decoder)
+
+
+def test_the_envelope_is_a_tuple_of_names() -> None:
+    """A text would be read as one name per letter."""
+    with pytest.raises(ConfigError, match="envelope takes a tuple of names"):
+        Endpoint("GET", "/x", Channel, envelope="channel")  # type: ignore[arg-type]  # the mistake
