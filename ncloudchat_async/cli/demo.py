@@ -35,7 +35,7 @@ def demo(
         window: Pages in flight while a list is read.
         mode: What to do with messages whose answer was lost: `reconcile` looks for them,
             `at_most_once` names them unknown, `at_least_once` sends them again.
-        drop_every: Lose the answer of every so manieth send after it was applied.
+        drop_every: Lose the answer to one send in this many, after it was applied.
         kill: Kill the sending process once with SIGKILL, and go on with its journal.
     """
     from ncloudchat_async.cli.demo_run import run_demo

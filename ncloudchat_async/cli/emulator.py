@@ -48,7 +48,7 @@ def emulator(
         members: Members to make up.
         channels: Channels to make up.
         messages: Messages to make up in each of these channels.
-        drop_every: Lose the answer of every so manieth message after it was stored.
+        drop_every: Lose the answer to one message in this many, after it was stored.
         set_: A setting of the emulator as `name=value`, such as `list_lag_s=2`; may be
             given several times.
         allow_remote: Permit a host that other machines can reach.
