@@ -19,7 +19,8 @@ from benchmarks.measuring import in_turn, percentile, ratio
 from benchmarks.server import PAGE, Server, serving
 from ncloudchat_async import Client, Endpoint, Quota
 from ncloudchat_async.models import Message
-from ncloudchat_async.wire.answers import Response, decode
+from ncloudchat_async.wire.answers import decode
+from ncloudchat_async.wire.bodies import Response
 
 __all__ = ["main"]
 

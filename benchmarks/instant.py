@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 from benchmarks.server import MESSAGE
 from ncloudchat_async import Quota, Stats, Timeouts
 from ncloudchat_async.settings import CallOptions, Priority
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KeyRing, Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.semaphore import RateSemaphore
 from ncloudchat_async.wire.session import Session

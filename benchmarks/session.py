@@ -16,8 +16,9 @@ from typing import Any
 from benchmarks.figures import Figure, Result
 from ncloudchat_async.models import Message
 from ncloudchat_async.settings import CallOptions, Quota, Timeouts
-from ncloudchat_async.wire.answers import Response, decode
+from ncloudchat_async.wire.answers import decode
 from ncloudchat_async.wire.auth import KeyRing, Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 from ncloudchat_async.wire.observe import Stats
 from ncloudchat_async.wire.semaphore import RateSemaphore

@@ -18,7 +18,7 @@ from ncloudchat_async.resources.channels import Channels
 from ncloudchat_async.resources.members import Members
 from ncloudchat_async.resources.messages import Messages
 from ncloudchat_async.resources.subscriptions import Subscriptions
-from ncloudchat_async.wire.answers import without_lone_surrogates
+from ncloudchat_async.wire.bodies import without_lone_surrogates
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 
 __all__ = [

@@ -25,8 +25,8 @@ from ncloudchat_async.errors import (
     NcloudChatError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KEY_HEADER, Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of
 from ncloudchat_async.wire.lines import Address, Line, Lines

@@ -27,8 +27,8 @@ from ncloudchat_async.errors import (
     TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KEY_HEADER, Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.failures import failure_of, is_cancelled
 from ncloudchat_async.wire.sockets import Handler, Sockets, Watch, connecting_s, owned

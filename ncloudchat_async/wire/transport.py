@@ -8,8 +8,8 @@ import aiohttp
 from ncloudchat_async.about import __version__
 from ncloudchat_async.checks import check_type
 from ncloudchat_async.settings import Pool, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.direct import DirectTransport, usable
 from ncloudchat_async.wire.endpoint import Request
 from ncloudchat_async.wire.public import AiohttpTransport, session_of

@@ -15,7 +15,8 @@ from ncloudchat_async.resources.friends import Friends
 from ncloudchat_async.resources.members import Members
 from ncloudchat_async.resources.messages import Messages
 from ncloudchat_async.resources.subscriptions import Subscriptions
-from ncloudchat_async.wire.answers import Response, decode
+from ncloudchat_async.wire.answers import decode
+from ncloudchat_async.wire.bodies import Response
 from tests.contract.samples import (
     ANSWERED,
     CHANNEL,

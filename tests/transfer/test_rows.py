@@ -10,7 +10,7 @@ from ncloudchat_async import Client
 from ncloudchat_async.emulator import Emulator, Fault
 from ncloudchat_async.transfer import convert, export_project, import_project, search
 from ncloudchat_async.transfer.rows import RowsDecoder
-from ncloudchat_async.wire.answers import without_lone_surrogates
+from ncloudchat_async.wire.bodies import without_lone_surrogates
 from tests.transfer.conftest import rows
 
 HALF = st.sampled_from(["\ud83d", "\ude00", "\\ud83d", "\\", '"', "u", "😀", "가"])

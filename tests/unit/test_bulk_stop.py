@@ -16,7 +16,7 @@ from ncloudchat_async.bulk import Delivery, Job, run_many, send_many
 from ncloudchat_async.journal import JournalView
 from ncloudchat_async.journal.view import State
 from ncloudchat_async.settings import Quota
-from ncloudchat_async.wire.answers import Response
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.session import Session
 from tests.unit.bulk_fakes import Platform, Row, texts, turns
 from tests.unit.wire.session_fakes import CALLS, FINE, Scripted, options, session_over

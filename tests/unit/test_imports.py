@@ -35,7 +35,8 @@ WIRE = (
     ("lines",),
     ("sockets",),
     ("answers", "call", "failures", "pace", "store"),
-    ("endpoint", "auth", "errand", "observe", "timestamps"),
+    ("refusals",),
+    ("bodies", "endpoint", "auth", "errand", "observe", "timestamps"),
 )
 LIBRARIES = {
     "aiohttp": {

@@ -8,8 +8,8 @@ import msgspec
 
 from ncloudchat_async.errors import NcloudChatError
 from ncloudchat_async.settings import CallOptions, Quota, Retry, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import KeyRing, KeySource, Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 from ncloudchat_async.wire.observe import Observer, Stats
 from ncloudchat_async.wire.semaphore import RateSemaphore

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from ncloudchat_async import errors
 from ncloudchat_async.models import Channel, Friendship, FriendshipReceipt
 from ncloudchat_async.models.base import Timestamp
-from ncloudchat_async.wire.answers import MAX_DEPTH, Response, decode, retry_after_s
+from ncloudchat_async.wire.answers import decode
+from ncloudchat_async.wire.bodies import MAX_DEPTH, Response
 from ncloudchat_async.wire.endpoint import Endpoint
+from ncloudchat_async.wire.refusals import retry_after_s
 
 BARE = Endpoint("GET", "/channels/{channel_id}", Channel)
 ENVELOPED = Endpoint("POST", "/channels", Channel, envelope=("channel",))

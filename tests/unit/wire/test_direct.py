@@ -24,8 +24,8 @@ from ncloudchat_async.errors import (
     TransportError,
 )
 from ncloudchat_async.settings import Pool, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import Secret
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.direct import DirectTransport, usable
 from ncloudchat_async.wire.endpoint import Endpoint, Request
 from ncloudchat_async.wire.failures import failure_of

@@ -14,8 +14,8 @@ import pytest
 
 from ncloudchat_async import errors
 from ncloudchat_async.settings import Quota, Timeouts
-from ncloudchat_async.wire.answers import Response
 from ncloudchat_async.wire.auth import AuthLatch
+from ncloudchat_async.wire.bodies import Response
 from ncloudchat_async.wire.observe import Event
 from ncloudchat_async.wire.semaphore import RateSemaphore
 from ncloudchat_async.wire.session import Session
