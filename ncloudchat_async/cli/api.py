@@ -7,11 +7,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure
 from ncloudchat_async.cli.inputs import open_text
 from ncloudchat_async.cli.options import Source, Words
-from ncloudchat_async.cli.running import Interrupts, run_async
-from ncloudchat_async.cli.work import CHANGE, COMMON, IN_DOUBT, Change, Common
+from ncloudchat_async.cli.running import IN_DOUBT, Interrupts, run_async
 
 if TYPE_CHECKING:
     from ncloudchat_async.wire.endpoint import Request

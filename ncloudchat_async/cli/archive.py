@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter, validators
 
+from ncloudchat_async.cli.common import COMMON, Common
 from ncloudchat_async.cli.exits import DONE, FAILED, USAGE, Failure
 from ncloudchat_async.cli.options import Amount, Flag, TableForm, TableNoun
 from ncloudchat_async.cli.output import OUTPUT, Output
@@ -16,7 +17,6 @@ from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.transfer import aware
-from ncloudchat_async.cli.work import COMMON, Common
 
 if TYPE_CHECKING:
     from ncloudchat_async import Client

@@ -9,11 +9,7 @@ import msgspec
 from cyclopts import App, Parameter
 from msgspec import UNSET, UnsetType
 
-from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, Record, read_ids, read_items, text_of
-from ncloudchat_async.cli.options import Flag, Words
-from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
-from ncloudchat_async.cli.work import (
+from ncloudchat_async.cli.common import (
     CHANGE,
     COMMON,
     DESTRUCTION,
@@ -22,13 +18,13 @@ from ncloudchat_async.cli.work import (
     Common,
     Destruction,
     Listing,
-    Noun,
-    count_rows,
-    each,
     given,
-    list_rows,
-    one,
 )
+from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, Record, read_ids, read_items, text_of
+from ncloudchat_async.cli.options import Flag, Words
+from ncloudchat_async.cli.subscriptions import SUBSCRIPTIONS
+from ncloudchat_async.cli.work import Noun, count_rows, each, list_rows, one
 from ncloudchat_async.models import Channel
 
 if TYPE_CHECKING:

@@ -7,13 +7,16 @@ from cyclopts import Group, Parameter
 
 from ncloudchat_async.cli.options import Flag
 from ncloudchat_async.cli.profiles import find_profile
-from ncloudchat_async.settings import DEFAULT_BASE_URL, Quota, Timeouts
+from ncloudchat_async.settings import DEFAULT_BASE_URL, Quota, Retry, Timeouts
 
 if TYPE_CHECKING:
     from ncloudchat_async.client import Client
     from ncloudchat_async.wire.observe import Observer
 
-__all__ = ["CONNECTION", "Connection"]
+__all__ = ["BULK", "CONNECTION", "Connection"]
+
+BULK: Final = Retry(max_retry_after_s=900.0)
+"""A job may wait a quarter of an hour when the platform asks for it."""
 
 _GROUP: Final = Group("Connection", sort_key=30)
 

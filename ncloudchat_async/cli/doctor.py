@@ -13,10 +13,10 @@ from uuid import uuid4
 import msgspec
 from cyclopts import Parameter, validators
 
+from ncloudchat_async.cli.common import COMMON, Common
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import MORE_TIME, worded
-from ncloudchat_async.cli.work import COMMON, Common
 from ncloudchat_async.errors import (
     AuthenticationError,
     ConfigError,

@@ -6,9 +6,10 @@ from typing import Final
 
 from cyclopts import App
 
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common, given
 from ncloudchat_async.cli.inputs import Record, read_items, text_of
 from ncloudchat_async.cli.options import Count, Source
-from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, each, given, one
+from ncloudchat_async.cli.work import Noun, each, one
 from ncloudchat_async.models import Friendship, FriendshipReceipt
 
 __all__ = ["Pair", "app", "pair_of"]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from cyclopts import App
 
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common
 from ncloudchat_async.cli.exits import DONE, USAGE, Failure, code_of
 from ncloudchat_async.cli.options import Amount
 from ncloudchat_async.cli.output import OUTPUT, Output
 from ncloudchat_async.cli.send import HANDLING, Handling, deliver, forecast
-from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import JournalError
 
 if TYPE_CHECKING:

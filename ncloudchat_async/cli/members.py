@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from cyclopts import App
 from msgspec import UNSET
 
-from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_items, text_of
-from ncloudchat_async.cli.options import Flag
-from ncloudchat_async.cli.work import (
+from ncloudchat_async.cli.common import (
     CHANGE,
     COMMON,
     DESTRUCTION,
@@ -18,13 +15,12 @@ from ncloudchat_async.cli.work import (
     Common,
     Destruction,
     Listing,
-    Noun,
-    count_rows,
-    each,
     given,
-    list_rows,
-    one,
 )
+from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.inputs import From, Record, cell, read_ids, read_items, text_of
+from ncloudchat_async.cli.options import Flag
+from ncloudchat_async.cli.work import Noun, count_rows, each, list_rows, one
 from ncloudchat_async.models import Member
 
 if TYPE_CHECKING:

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async.cli.exits import USAGE, Failure
-from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, open_text, read_ids, read_items, text_of
-from ncloudchat_async.cli.options import Source
-from ncloudchat_async.cli.work import (
+from ncloudchat_async.cli.common import (
     CHANGE,
     COMMON,
     DESTRUCTION,
@@ -18,11 +15,11 @@ from ncloudchat_async.cli.work import (
     Common,
     Destruction,
     Listing,
-    Noun,
-    each,
-    list_rows,
-    one,
 )
+from ncloudchat_async.cli.exits import USAGE, Failure
+from ncloudchat_async.cli.inputs import CHANNEL_IDS, From, open_text, read_ids, read_items, text_of
+from ncloudchat_async.cli.options import Source
+from ncloudchat_async.cli.work import Noun, each, list_rows, one
 from ncloudchat_async.models import Message
 
 if TYPE_CHECKING:

@@ -4,20 +4,12 @@ from typing import Any, Final
 
 from cyclopts import App
 
+from ncloudchat_async.cli.common import CHANGE, COMMON, DESTRUCTION, Change, Common, Destruction
 from ncloudchat_async.cli.exits import USAGE, Failure
 from ncloudchat_async.cli.inputs import From, open_text, read_ids
 from ncloudchat_async.cli.members import USER_IDS
 from ncloudchat_async.cli.options import Source
-from ncloudchat_async.cli.work import (
-    CHANGE,
-    COMMON,
-    DESTRUCTION,
-    Change,
-    Common,
-    Destruction,
-    Noun,
-    each,
-)
+from ncloudchat_async.cli.work import Noun, each
 from ncloudchat_async.models import MemberNotification
 
 __all__ = ["app"]

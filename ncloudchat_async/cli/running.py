@@ -4,7 +4,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ncloudchat_async.cli.exits import DONE, LIMITED
 from ncloudchat_async.cli.wording import MORE_TIME
@@ -12,7 +12,10 @@ from ncloudchat_async.cli.wording import MORE_TIME
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Interrupts", "run_async"]
+__all__ = ["IN_DOUBT", "Interrupts", "run_async"]
+
+IN_DOUBT: Final = "; what was on its way may have been carried out: look before repeating it"
+"""What is said when a change is given up while it waits for its answer."""
 
 
 class Interrupts:

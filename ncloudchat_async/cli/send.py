@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from cyclopts import Group, Parameter, validators
 
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common
+from ncloudchat_async.cli.connect import BULK
 from ncloudchat_async.cli.exits import (
     DONE,
     FAILED,
@@ -28,7 +30,6 @@ from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.template import Template
 from ncloudchat_async.cli.text import printable
 from ncloudchat_async.cli.wording import worded
-from ncloudchat_async.cli.work import BULK, CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import (
     ConfigError,
     JournalError,

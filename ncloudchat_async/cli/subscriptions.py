@@ -4,16 +4,9 @@ from typing import Final
 
 from cyclopts import App
 
+from ncloudchat_async.cli.common import COMMON, LISTING, Common, Listing
 from ncloudchat_async.cli.options import Flag
-from ncloudchat_async.cli.work import (
-    COMMON,
-    LISTING,
-    Common,
-    Listing,
-    Noun,
-    count_rows,
-    list_rows,
-)
+from ncloudchat_async.cli.work import Noun, count_rows, list_rows
 from ncloudchat_async.models import Subscription
 
 __all__ = ["SUBSCRIPTIONS", "app"]

@@ -4,7 +4,8 @@ from typing import Annotated, Final
 
 from cyclopts import App, Parameter, validators
 
-from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common, Noun, one
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common
+from ncloudchat_async.cli.work import Noun, one
 from ncloudchat_async.models import Token
 
 __all__ = ["app"]

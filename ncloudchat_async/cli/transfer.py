@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypedDict
 from cyclopts import Parameter, validators
 
 from ncloudchat_async.cli.again import command_line, say_again
+from ncloudchat_async.cli.common import CHANGE, COMMON, Change, Common
 from ncloudchat_async.cli.exits import DONE, FAILED, UNKNOWN, Failure, code_of
 from ncloudchat_async.cli.friend_lines import FriendLines
 from ncloudchat_async.cli.options import Count, Flag, Mode, Source
 from ncloudchat_async.cli.progress import Progress
 from ncloudchat_async.cli.running import Interrupts, run_async
 from ncloudchat_async.cli.wording import worded
-from ncloudchat_async.cli.work import CHANGE, COMMON, Change, Common
 from ncloudchat_async.errors import NcloudChatError
 
 if TYPE_CHECKING:
@@ -145,14 +145,6 @@ def import_(
         common: Where to, and how results are written.
     """
     again = command_line("import", import_, locals())
-    from ncloudchat_async.transfer import (
-        Forecast,
-        ImportReport,
-        Stop,
-        forecast_import,
-        import_project,
-    )
-
     lines = FriendLines(friends)
     wishes: _Wishes = {
         "template": template,
@@ -162,17 +154,15 @@ def import_(
         "max_length": max_length,
         "partial_archive": partial_archive,
     }
-    opened = common.output.open(Forecast if change.dry_run else ImportReport)
+    if change.dry_run:
+        return _foretell(archive, wishes, lines, common)
+    from ncloudchat_async.transfer import ImportReport, Stop, import_project
+
+    opened = common.output.open(ImportReport)
 
     async def run(interrupts: Interrupts) -> int:
         interrupts.expire_after(common.connection.deadline)
         async with common.connection.client() as chat:
-            if change.dry_run:
-                forecast = await forecast_import(chat, archive, **wishes)
-                lines.name_in(forecast.problems, forecast.add_problem)
-                with opened as rows:
-                    rows.write(forecast)
-                return FAILED if forecast.problem_count else DONE
             stop = Stop()
             interrupts.on_first(stop.ask)
             with Progress() as progress:
@@ -195,8 +185,25 @@ def import_(
             return UNKNOWN
         return FAILED if report.failure_count or report.messages_failed else DONE
 
-    code = run_async(run)
-    return code if change.dry_run else say_again(code, again)
+    return say_again(run_async(run), again)
+
+
+def _foretell(archive: Path, wishes: _Wishes, lines: FriendLines, common: Common) -> int:
+    """Tell what an import would do."""
+    from ncloudchat_async.transfer import Forecast, forecast_import
+
+    opened = common.output.open(Forecast)
+
+    async def run(interrupts: Interrupts) -> int:
+        interrupts.expire_after(common.connection.deadline)
+        async with common.connection.client() as chat:
+            forecast = await forecast_import(chat, archive, **wishes)
+        lines.name_in(forecast.problems, forecast.add_problem)
+        with opened as rows:
+            rows.write(forecast)
+        return FAILED if forecast.problem_count else DONE
+
+    return run_async(run)
 
 
 def verify(

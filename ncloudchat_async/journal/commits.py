@@ -14,8 +14,9 @@ from typing import Self, TypeVar
 import anyio
 
 from ncloudchat_async.errors import JournalError, NcloudChatError
+from ncloudchat_async.journal.batch import Batch
 from ncloudchat_async.journal.view import State
-from ncloudchat_async.journal.writer import Batch, JournalWriter
+from ncloudchat_async.journal.writer import JournalWriter
 
 __all__ = ["Journal"]
 

@@ -19,8 +19,9 @@ from ncloudchat_async.errors import (
     NotSentError,
 )
 from ncloudchat_async.journal import Binding, JournalView
+from ncloudchat_async.journal.batch import Batch
 from ncloudchat_async.journal.commits import Journal
-from ncloudchat_async.journal.writer import Batch, JournalWriter
+from ncloudchat_async.journal.writer import JournalWriter
 from tests.unit.bulk_fakes import turns
 
 _DURABLE = ("journal_mode", "synchronous")
